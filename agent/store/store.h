@@ -1,0 +1,130 @@
+/* agent/store/store.h: one asynchronous interface to where records live. The
+ * rules it must keep are in DESIGN.md section 5; tests/unit/store_contract.h
+ * runs them against every driver.
+ *
+ *     struct store          one per process: files, writer
+ *     struct store_client   one per event loop: submits and gets answers there
+ *     struct store_call     one operation in flight, embedded in what waits
+ *
+ * - submit never calls back before it returns; every submitted call is
+ *   answered exactly once, on its client's loop, unless it is cancelled.
+ * - cancel means never: after it returns, `done` is not called and nothing of
+ *   the call is touched again. It does not undo the operation.
+ * - A failing store answers with a health other than REASON_NONE; it never
+ *   answers RECORD_GRANTED or RECORD_ABSENT for a record it could not read.
+ * - Operations on one record key take effect one after the other, whoever
+ *   submits them. */
+#ifndef AGENT_STORE_STORE_H
+#define AGENT_STORE_STORE_H
+
+#include "agent/core/record_op.h"
+
+struct ev_loop;
+
+struct store;
+struct store_client;
+
+struct store_call {
+	struct record_op op; /* filled by the caller; untouched until done */
+	/* Called on the loop of the client; may submit, cancel other calls and
+	 * free the call as its last statement. `answer` is borrowed. */
+	void (*done)(struct store_call *call,
+	             const struct record_answer *answer);
+	/* private to the driver while in flight */
+	struct store_call *next;
+	struct store_call *prev;
+	void *driver_data;
+};
+
+enum store_durability {
+	STORE_DURABILITY_COMMIT, /* on disk before it is answered */
+	STORE_DURABILITY_NONE, /* in the kernel's hands before it is answered */
+};
+
+struct store_options {
+	const char *driver; /* a store_driver's name */
+	const char *path;   /* lmdb: the directory of its files */
+	enum store_durability durability;
+	uint64_t max_size; /* lmdb: bytes the map may grow to */
+	/* The shell's clock (Unix ms), for expiry between operations. May be
+	 * called from the store's own threads. */
+	uint64_t (*now_ms)(void);
+};
+
+/* Counters since the store was opened, and what it holds now. */
+struct store_stats {
+	uint64_t claims_granted;
+	uint64_t claims_found;
+	uint64_t settles_done;
+	uint64_t settles_lost;
+	uint64_t failures;   /* answers whose health was not REASON_NONE */
+	uint64_t expired;    /* records removed after their time */
+	uint64_t commits;    /* write transactions */
+	uint64_t commit_ops; /* operations in them */
+	uint64_t records;    /* in the store now, expired ones included */
+	uint64_t bytes_used; /* of the map or memory */
+	uint64_t bytes_size; /* of the map now */
+};
+
+/* One record seen by a scan; spans borrowed during the call-back. */
+typedef bool store_visit(void *cookie, const uint8_t *record_key,
+                         const struct record *record);
+
+/* Opens the store (start-up: may block, creates what is missing). Returns 0,
+ * or -1 with a text for people in reterr_text: what, where, what to do. */
+int store_open(struct store **ret_store, const struct store_options *options,
+               char *reterr_text, size_t reterr_size);
+
+/* Closes the store; every client must be detached before. NULL is fine. */
+void store_close(struct store *store);
+
+/* Joins an event loop to the store; call on the loop's own thread or before it
+ * runs. NULL when out of memory. Thread-safe. */
+struct store_client *store_attach(struct store *store, struct ev_loop *loop);
+
+/* Answers nothing more: calls in flight are cancelled. NULL is fine. */
+void store_detach(struct store_client *client);
+
+void store_submit(struct store_client *client, struct store_call *call);
+void store_cancel(struct store_client *client, struct store_call *call);
+
+/* Whether the store worked when it was last used: cheap, any thread. */
+bool store_healthy(struct store *store);
+
+void store_stats(struct store *store, struct store_stats *ret_stats);
+
+/* Visits every record in the order of record keys, from the first one behind
+ * `after` (RECORD_KEY_SIZE bytes, or NULL), expired ones included, until the
+ * visitor returns false. For tools: blocks. Returns 0, or -1 with a text. */
+int store_scan(struct store *store, const uint8_t *after, store_visit *visit,
+               void *cookie, char *reterr_text, size_t reterr_size);
+
+/* What a driver provides; store.c finds it by name and forwards. */
+struct store_driver {
+	const char *name;
+	int (*open)(struct store **ret_store,
+	            const struct store_options *options, char *reterr_text,
+	            size_t reterr_size);
+	void (*close)(struct store *store);
+	struct store_client *(*attach)(struct store *store,
+	                               struct ev_loop *loop);
+	void (*detach)(struct store_client *client);
+	void (*submit)(struct store_client *client, struct store_call *call);
+	void (*cancel)(struct store_client *client, struct store_call *call);
+	bool (*healthy)(struct store *store);
+	void (*stats)(struct store *store, struct store_stats *ret_stats);
+	int (*scan)(struct store *store, const uint8_t *after,
+	            store_visit *visit, void *cookie, char *reterr_text,
+	            size_t reterr_size);
+};
+
+/* A driver's store and client begin with these. */
+struct store {
+	const struct store_driver *driver;
+};
+
+struct store_client {
+	struct store *store;
+};
+
+#endif
