@@ -1,0 +1,19 @@
+/* agent/clock.h: the only place that reads the clock. */
+#ifndef AGENT_CLOCK_H
+#define AGENT_CLOCK_H
+
+#include <stdint.h>
+
+/* Unix time in ms that never goes back while the process lives: when the wall
+ * clock is set back it runs on from where it was, so that no lock looks older
+ * or younger than it is; when the wall clock is ahead it follows. Thread-safe,
+ * no lock. */
+uint64_t clock_now_ms(void);
+
+/* Milliseconds since some fixed point, for time-outs. */
+uint64_t clock_monotonic_ms(void);
+
+/* How far clock_now_ms() is ahead of the wall clock, ms; 0 normally. */
+uint64_t clock_ahead_ms(void);
+
+#endif

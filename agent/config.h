@@ -1,0 +1,85 @@
+/* agent/config.h: the configuration file (INI) and its one table,
+ * agent/options.def, from which parser, ranges, defaults, --print-config, the
+ * man page and the sample file follow. */
+#ifndef AGENT_CONFIG_H
+#define AGENT_CONFIG_H
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "agent/core/policy.h"
+#include "agent/log.h"
+#include "agent/net/address.h"
+#include "agent/store/store.h"
+#include "spoe/session.h"
+
+enum { CONFIG_LISTEN_MAX = 16, CONFIG_POLICIES_MAX = 64 };
+
+/* One configuration: immutable after config_load(); swapped whole on reload,
+ * freed with its last reference. */
+struct config {
+	atomic_int references; /* private */
+	char *path;            /* of the file; NULL: all defaults */
+
+	/* [agent] */
+	struct address listen[CONFIG_LISTEN_MAX];
+	size_t n_listen;
+	unsigned unix_mode;
+	uint64_t threads;
+	uint64_t backlog;
+	uint64_t max_connections;
+	uint64_t max_in_flight; /* per connection */
+	uint64_t max_frame_size;
+	enum spoe_pipelining pipelining;
+	uint64_t hello_timeout_ms;
+	uint64_t idle_timeout_ms;
+	uint64_t drain_timeout_ms;
+	uint64_t answer_timeout_ms; /* a check's, then the verdict is error */
+
+	/* [log] */
+	enum log_target log_target;
+	enum log_level log_level;
+
+	/* [store] */
+	char *store_driver;
+	char *store_path;
+	enum store_durability store_durability;
+	uint64_t store_max_size;
+
+	/* [policy NAME]; policies[0] is "default" and always there */
+	struct policy policies[CONFIG_POLICIES_MAX];
+	size_t n_policies;
+};
+
+/* Reads the file at `path` (NULL: defaults only). Every mistake in it is
+ * written to `errors` as `path:line: what is wrong; what was expected`, not
+ * only the first. Returns one reference, or NULL. */
+struct config *config_load(const char *path, FILE *errors);
+
+struct config *config_ref(struct config *config);
+void config_unref(struct config *config); /* NULL is fine */
+
+/* Writes the configuration in force as a file that config_load() reads. */
+void config_print(const struct config *config, FILE *out);
+
+/* Writes the commented sample file with every option at its default. */
+void config_print_sample(FILE *out);
+
+/* Writes the options as man page source (mdoc), for the manual. */
+void config_print_manual(FILE *out);
+
+/* Names the options that differ between the two and need a restart (all but
+ * [policy] and log level), comma-separated; "" when there are none. */
+void config_restart_needed(const struct config *running,
+                           const struct config *loaded, char *ret_text,
+                           size_t size);
+
+/* The policy called `name` (empty: "default"); NULL when there is none. */
+const struct policy *config_policy(const struct config *config,
+                                   struct spoe_span name);
+
+/* The policy with this id; "default" when it is gone since. */
+const struct policy *config_policy_by_id(const struct config *config,
+                                         uint32_t id);
+
+#endif

@@ -1,0 +1,78 @@
+/* agent/log.h: one event, one line of logfmt: `ts=… level=… event=… k=v …`.
+ * Events are the rows of agent/log.def. Never pass a client's key or a body:
+ * log_record_key() shortens a record key to what may be shown. */
+#ifndef AGENT_LOG_H
+#define AGENT_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum log_event {
+#define LOG_EVENT(name, level, text, help) LOG_##name,
+#include "agent/log.def"
+#undef LOG_EVENT
+	LOG_EVENTS
+};
+
+enum log_level {
+	LOG_LEVEL_ERROR,
+	LOG_LEVEL_WARNING,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_DEBUG
+};
+
+enum log_target {
+	LOG_TARGET_AUTO,    /* journal when systemd started us, else stderr */
+	LOG_TARGET_STDERR,  /* with time stamps */
+	LOG_TARGET_JOURNAL, /* stderr with priority prefixes, no time stamps */
+	LOG_TARGET_SYSLOG,
+};
+
+enum log_field_type { LOG_FIELD_END = 0, LOG_FIELD_TEXT, LOG_FIELD_INT };
+
+struct log_field {
+	enum log_field_type type;
+	const char *name;
+	const char
+	    *text; /* quoted and escaped as needed; NULL prints nothing */
+	int64_t number;
+};
+
+#define LOG_TEXT(name_, text_) \
+	((struct log_field){   \
+	    .type = LOG_FIELD_TEXT, .name = (name_), .text = (text_)})
+#define LOG_INT(name_, number_)                    \
+	((struct log_field){.type = LOG_FIELD_INT, \
+	                    .name = (name_),       \
+	                    .number = (int64_t)(number_)})
+
+/* log_event(LOG_STARTED, LOG_TEXT("version", "1"), LOG_INT("threads", 2)); */
+#define log_event(...) log_event_fields(LOG_ARGS(__VA_ARGS__))
+#define LOG_ARGS(event_, ...)                 \
+	(event_), (const struct log_field[])  \
+	{                                     \
+		__VA_ARGS__ __VA_OPT__(, )    \
+		{                             \
+			.type = LOG_FIELD_END \
+		}                             \
+	}
+
+void log_init(enum log_target target, enum log_level level);
+
+/* Only the level may change while running. Thread-safe. */
+void log_set_level(enum log_level level);
+bool log_enabled(enum log_event event);
+
+/* Writes the line in one write. Of one event at most LOG_BURST lines a second
+ * are written; the next one says how many were left out (`suppressed=`).
+ * Thread-safe. */
+void log_event_fields(enum log_event event, const struct log_field *fields);
+
+enum { LOG_BURST = 20, LOG_RECORD_KEY_SIZE = 17 };
+
+/* The first 8 bytes of a record key in hex, NUL-terminated. */
+const char *log_record_key(const uint8_t *record_key,
+                           char ret_text[LOG_RECORD_KEY_SIZE]);
+
+#endif

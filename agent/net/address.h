@@ -1,0 +1,29 @@
+/* agent/net/address.h: where to listen, as people write it:
+ * `127.0.0.1:9000`, `[::1]:9000`, `*:9000`, `unix:/run/x.sock`, `/run/x.sock`,
+ * `@abstract`; and opening a listening socket there. */
+#ifndef AGENT_NET_ADDRESS_H
+#define AGENT_NET_ADDRESS_H
+
+#include <stddef.h>
+#include <sys/socket.h>
+
+struct address {
+	struct sockaddr_storage storage;
+	socklen_t size;
+};
+
+/* Reads `text`; 0, or -1 with a text for people (what is wrong, what is
+ * expected). Names are not looked up: an address must be numeric. */
+int address_parse(const char *text, struct address *ret_address,
+                  char *reterr_text, size_t reterr_size);
+
+/* Writes `address` the way address_parse() reads it. */
+void address_format(const struct address *address, char *ret_text, size_t size);
+
+/* Opens a listening, non-blocking, close-on-exec socket. A Unix socket file
+ * that nobody listens on is replaced, one in use is an error; its mode becomes
+ * `unix_mode`. Returns the descriptor, or -1 with a text for people. */
+int address_listen(const struct address *address, int backlog,
+                   unsigned unix_mode, char *reterr_text, size_t reterr_size);
+
+#endif
