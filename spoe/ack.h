@@ -29,7 +29,8 @@ struct spoe_ack {
 /* Bytes an ACK of this session may take with its length prefix, at most. */
 size_t spoe_ack_capacity(const struct spoe_session *s);
 
-/* Starts an ACK in `buffer` of `capacity` bytes; both must outlive `a`. */
+/* Starts an ACK behind what `buffer` holds; its bytes must outlive `a`. Fails
+ * when the session is not ready, or the buffer has no room for a head. */
 bool spoe_ack_begin(struct spoe_ack *a, const struct spoe_session *s,
                     uint64_t stream_id, uint64_t frame_id,
                     struct spoe_writer buffer);

@@ -8,6 +8,7 @@
 
 enum {
 	SPOE_FRAME_PREFIX = 4,     /* bytes of the length before every frame */
+	SPOE_FRAME_HEAD_MIN = 7,   /* type, flags and two one-byte varints */
 	SPOE_FRAME_MIN = 256,      /* least max-frame-size a peer may offer */
 	SPOE_FRAME_MAX = 16 << 20, /* largest frame this library takes */
 };
@@ -38,6 +39,13 @@ bool spoe_frame_head_read(struct spoe_reader *r,
                           struct spoe_frame_head *ret_head);
 bool spoe_frame_head_write(struct spoe_writer *w,
                            const struct spoe_frame_head *head);
+
+/* Starts a frame behind what `w` holds: room for the length prefix, then the
+ * head. Write the payload, then call spoe_frame_end() with the w->size of
+ * before: it fills in the length. */
+bool spoe_frame_begin(struct spoe_writer *w,
+                      const struct spoe_frame_head *head);
+void spoe_frame_end(struct spoe_writer *w, size_t start);
 
 /* Why a connection ends: the rows of spoe/status.def. */
 enum spoe_status {
