@@ -1,0 +1,91 @@
+/* agent/core/exchange.h: the life of one NOTIFY as a state machine: one event
+ * in, a list of things to do out; the caller does them. Time is a field of the
+ * event.
+ *
+ *     idle -> claiming -> done              (check)
+ *                 \-> releasing -> done     (granted, but nobody is there)
+ *     idle -> settling -> done              (completion)
+ *
+ * A check is answered within its time even when the store is not: at
+ * EXCHANGE_TIMEOUT it replies `error` and lives on until the store answers. A
+ * lock that was granted after that, or after the asker went away, was never
+ * told to anybody: the exchange gives it back. */
+#ifndef AGENT_CORE_EXCHANGE_H
+#define AGENT_CORE_EXCHANGE_H
+
+#include "agent/core/idem.h"
+#include "agent/core/key.h"
+#include "agent/core/policy.h"
+#include "agent/core/record_op.h"
+#include "agent/core/ticket.h"
+
+enum exchange_event_type {
+	EXCHANGE_CHECK,    /* first event of a check */
+	EXCHANGE_COMPLETE, /* first event of a completion */
+	EXCHANGE_ANSWER,   /* the store answered exchange.op */
+	EXCHANGE_TIMEOUT,  /* todo.wake_ms has come */
+	EXCHANGE_GONE,     /* the asker went away: no reply is possible */
+};
+
+struct exchange_event {
+	enum exchange_event_type type;
+	uint64_t now_ms; /* Unix time */
+	const struct policy
+	    *policy;         /* CHECK, COMPLETE: outlives the exchange */
+	uint64_t timeout_ms; /* CHECK, COMPLETE: the reply's time */
+	const struct idem_request *request; /* CHECK: copied */
+	const uint8_t *owner;        /* CHECK: RECORD_OWNER_SIZE random */
+	const struct ticket *ticket; /* COMPLETE: copied */
+	const struct idem_response *response; /* COMPLETE: copied */
+	const struct record_answer *answer;   /* ANSWER */
+};
+
+struct exchange_todo {
+	bool submit;      /* hand exchange.op to the store */
+	bool reply;       /* send the answer or the outcome in an ACK */
+	bool finished;    /* the exchange may be freed */
+	uint64_t wake_ms; /* Unix time of EXCHANGE_TIMEOUT; 0: not wanted */
+};
+
+/* The reply, valid while todo.reply is being carried out. */
+struct exchange_reply {
+	bool is_check;
+	/* check: spans borrowed from the event's answer */
+	struct idem_answer answer;
+	struct ticket ticket; /* IDEM_PROCEED */
+	/* completion */
+	enum idem_outcome outcome;
+	enum reason reason; /* of either */
+};
+
+enum exchange_state {
+	EXCHANGE_IDLE = 0,
+	EXCHANGE_CLAIMING,
+	EXCHANGE_SETTLING,
+	EXCHANGE_RELEASING,
+	EXCHANGE_DONE,
+};
+
+/* Fields are for reading only. */
+struct exchange {
+	enum exchange_state state;
+	bool replied; /* or nobody is there to be replied to */
+	const struct policy *policy;
+	struct record_op op;
+	struct exchange_reply reply;
+	struct idem_request request; /* its key borrows `key` */
+	struct key key;
+	uint8_t *response; /* encoded; owned */
+};
+
+void exchange_init(struct exchange *x);
+
+/* Frees what the exchange owns. The store must not hold x->op any more. */
+void exchange_fini(struct exchange *x);
+
+/* Takes one event. An event that does not fit the state is our own mistake
+ * (assert), except EXCHANGE_TIMEOUT and EXCHANGE_GONE, which may come late. */
+void exchange_step(struct exchange *x, const struct exchange_event *event,
+                   struct exchange_todo *ret_todo);
+
+#endif

@@ -1,0 +1,44 @@
+/* agent/core/record_op.h: what the rules ask of a store and what it answers:
+ * plain data between agent/core and agent/store. */
+#ifndef AGENT_CORE_RECORD_OP_H
+#define AGENT_CORE_RECORD_OP_H
+
+#include "agent/core/record.h"
+
+enum record_op_type {
+	/* Insert `record` unless a live one is there:
+	 * RECORD_GRANTED or RECORD_FOUND. */
+	RECORD_OP_CLAIM,
+	/* If record.owner owns the lock: replace its state, expires_ms,
+	 * settled_ms and response by those of `record` (RECORD_NONE deletes
+	 * it); the rest stays: RECORD_SETTLED or RECORD_LOST. */
+	RECORD_OP_SETTLE,
+	/* Look: RECORD_FOUND or RECORD_ABSENT. */
+	RECORD_OP_PEEK,
+};
+
+struct record_op {
+	enum record_op_type type;
+	uint8_t record_key[RECORD_KEY_SIZE];
+	uint64_t now_ms;
+	struct record record; /* spans borrowed until the answer */
+};
+
+enum record_result {
+	RECORD_GRANTED,
+	RECORD_FOUND,
+	RECORD_SETTLED,
+	RECORD_LOST,
+	RECORD_ABSENT,
+};
+
+struct record_answer {
+	/* Health: REASON_NONE when the store worked; then `result` counts. A
+	 * failed claim or settle may or may not have happened. */
+	enum reason health;
+	enum record_result result;
+	/* RECORD_FOUND: borrowed during the call-back. */
+	const struct record *found;
+};
+
+#endif
