@@ -1,0 +1,133 @@
+/* The command line of spoa-idempotency(8). */
+#include <argp.h>
+#include <stdlib.h>
+#include <sysexits.h>
+
+#include "agent/config.h"
+#include "agent/daemon.h"
+#include "agent/log.h"
+
+enum { EXIT_USAGE = 2 }; /* also: a mistake in the configuration */
+
+enum action {
+	ACTION_RUN,
+	ACTION_CHECK,
+	ACTION_PRINT_CONFIG,
+	ACTION_PRINT_SAMPLE
+};
+
+/* Options without a short form. */
+enum { OPTION_CHECK = 256, OPTION_PRINT_CONFIG, OPTION_PRINT_SAMPLE };
+
+struct arguments {
+	enum action action;
+	const char *config_path; /* NULL: defaults only */
+};
+
+static const struct argp_option options[] = {
+    {.name = "config",
+     .key = 'c',
+     .arg = "FILE",
+     .doc = "Read the configuration from FILE (without it: defaults)"},
+    {.name = "check",
+     .key = OPTION_CHECK,
+     .doc = "Check the configuration and exit"},
+    {.name = "print-config",
+     .key = OPTION_PRINT_CONFIG,
+     .doc = "Print the configuration in force and exit"},
+    {.name = "print-sample",
+     .key = OPTION_PRINT_SAMPLE,
+     .doc = "Print a commented configuration file with every option and "
+            "exit"},
+    {0},
+};
+
+static error_t parse_option(int key, char *value, struct argp_state *state)
+{
+	struct arguments *arguments = state->input;
+
+	switch (key) {
+	case 'c':
+		arguments->config_path = value;
+		return 0;
+	case OPTION_CHECK:
+		arguments->action = ACTION_CHECK;
+		return 0;
+	case OPTION_PRINT_CONFIG:
+		arguments->action = ACTION_PRINT_CONFIG;
+		return 0;
+	case OPTION_PRINT_SAMPLE:
+		arguments->action = ACTION_PRINT_SAMPLE;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "no such argument: %s", value);
+		return EINVAL;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+const char *argp_program_version = "spoa-idempotency " PROJECT_VERSION;
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse_option,
+    .doc = "Idempotency for any HTTP API behind HAProxy: an SPOP agent that "
+	   "lets every request with an Idempotency-Key be executed once and "
+	   "replays the first response to its repetitions.\v"
+	   "Signals: SIGTERM and SIGINT drain and stop, SIGHUP reloads the "
+	   "policies and the log level, SIGUSR1 logs the counters. Exit "
+	   "status: 0 done, 1 it could not start or had to cut requests "
+	   "off, 2 wrong usage or configuration.",
+};
+
+static int run(struct config *config)
+{
+	struct daemon *daemon;
+	char error[512];
+	int failed;
+
+	log_init(config->log_target, config->log_level);
+	if (daemon_new(&daemon, config, error, sizeof(error)) < 0) {
+		log_event(LOG_START_FAILED, LOG_TEXT("error", error));
+		return EXIT_FAILURE;
+	}
+	failed = daemon_run(daemon);
+	daemon_free(daemon);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int act(enum action action, struct config *config)
+{
+	switch (action) {
+	case ACTION_CHECK:
+		printf("%s: the configuration is valid\n",
+		       config->path ? config->path : "defaults");
+		return EXIT_SUCCESS;
+	case ACTION_PRINT_CONFIG:
+		config_print(config, stdout);
+		return EXIT_SUCCESS;
+	default:
+		return run(config);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments arguments = {.action = ACTION_RUN};
+	struct config *config;
+	int status;
+
+	argp_err_exit_status = EXIT_USAGE;
+	argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+	if (arguments.action == ACTION_PRINT_SAMPLE) {
+		config_print_sample(stdout);
+		return EXIT_SUCCESS;
+	}
+	config = config_load(arguments.config_path, stderr);
+	if (!config)
+		return EXIT_USAGE;
+	status = act(arguments.action, config);
+	config_unref(config);
+	return status;
+}

@@ -1,0 +1,538 @@
+#include "agent/service.h"
+
+#include <assert.h>
+#include <openssl/rand.h>
+#include <stdlib.h>
+
+#include "agent/clock.h"
+#include "agent/core/digest.h"
+#include "agent/core/exchange.h"
+#include "agent/log.h"
+#include "agent/messages.h"
+#include "agent/store/store.h"
+
+/* How often the time-outs of exchanges are looked at: their resolution. */
+static const double TICK_S = 0.02;
+
+/* One NOTIFY of ours from its arrival until its exchange is finished. */
+struct pending {
+	struct exchange exchange;
+	struct store_call call;
+	struct service *service;
+	struct config *config; /* a reference: the exchange borrows a policy */
+	struct notify *notify; /* NULL once answered or gone */
+	uint64_t wake_ms;      /* Unix time; 0 when not in the queue */
+	size_t response_size;  /* bytes counted in service.responses_size */
+	struct pending *next;  /* all that live, oldest first */
+	struct pending *prev;
+};
+
+struct service {
+	struct ev_loop *loop;
+	struct store_client *store;
+	struct config *config;
+	struct digest *digest;
+	ev_timer tick;
+	struct pending *first; /* oldest */
+	struct pending *last;
+	struct pending *spare; /* freed ones, linked by next */
+	size_t exchanges;
+	size_t responses_size;
+	struct service_counters counters;
+	/* Random bytes in stock for owner tokens. */
+	uint8_t random[64 * RECORD_OWNER_SIZE];
+	size_t random_left;
+};
+
+/* The next owner token; NULL when OpenSSL has no randomness to give. */
+static const uint8_t *service_owner(struct service *s)
+{
+	if (s->random_left == 0) {
+		if (RAND_bytes(s->random, sizeof(s->random)) != 1)
+			return NULL;
+		s->random_left = sizeof(s->random);
+	}
+	s->random_left -= RECORD_OWNER_SIZE;
+	return s->random + s->random_left;
+}
+
+static void list_append(struct service *s, struct pending *p)
+{
+	p->next = NULL;
+	p->prev = s->last;
+	if (s->last)
+		s->last->next = p;
+	else
+		s->first = p;
+	s->last = p;
+}
+
+static void list_remove(struct service *s, struct pending *p)
+{
+	if (p->prev)
+		p->prev->next = p->next;
+	else
+		s->first = p->next;
+	if (p->next)
+		p->next->prev = p->prev;
+	else
+		s->last = p->prev;
+}
+
+static void on_store_done(struct store_call *call,
+                          const struct record_answer *answer);
+
+/* NULL when the bound on exchanges is reached or memory is short. */
+static struct pending *pending_new(struct service *s, struct notify *n,
+                                   enum reason *ret_reason)
+{
+	struct pending *p = s->spare;
+
+	*ret_reason = REASON_OVERLOADED;
+	if (s->exchanges == SERVICE_EXCHANGES_MAX)
+		return NULL;
+	*ret_reason = REASON_NO_MEMORY;
+	if (p)
+		s->spare = p->next;
+	else
+		p = malloc(sizeof(*p));
+	if (!p)
+		return NULL;
+	exchange_init(&p->exchange);
+	p->call.done = on_store_done;
+	p->service = s;
+	p->config = config_ref(s->config);
+	p->notify = n;
+	p->wake_ms = 0;
+	p->response_size = 0;
+	n->owner = p;
+	list_append(s, p);
+	s->exchanges++;
+	return p;
+}
+
+static void pending_free(struct pending *p)
+{
+	struct service *s = p->service;
+
+	exchange_fini(&p->exchange);
+	config_unref(p->config);
+	s->responses_size -= p->response_size;
+	s->exchanges--;
+	list_remove(s, p);
+	p->next = s->spare;
+	s->spare = p;
+}
+
+static void log_check(const struct exchange_reply *reply,
+                      const uint8_t *record_key)
+{
+	enum idem_verdict verdict = reply->answer.verdict;
+	enum log_event event = verdict == IDEM_INVALID ? LOG_CHECK_INVALID
+	                       : verdict == IDEM_ERROR ? LOG_CHECK_ERROR
+	                                               : LOG_CHECK;
+	char shown[LOG_RECORD_KEY_SIZE];
+
+	if (!log_enabled(event))
+		return;
+	log_event(event, LOG_TEXT("verdict", idem_verdict_text(verdict)),
+	          LOG_TEXT("reason", reason_text(reply->answer.reason)),
+	          LOG_TEXT("record", record_key
+	                                 ? log_record_key(record_key, shown)
+	                                 : NULL));
+}
+
+static void log_complete(const struct exchange_reply *reply,
+                         const uint8_t *record_key)
+{
+	static const enum log_event events[IDEM_OUTCOMES] = {
+	    [IDEM_OUTCOME_STORED] = LOG_COMPLETE,
+	    [IDEM_OUTCOME_RELEASED] = LOG_COMPLETE,
+	    [IDEM_OUTCOME_SEALED] = LOG_COMPLETE_SEALED,
+	    [IDEM_OUTCOME_LOST] = LOG_COMPLETE_LOST,
+	    [IDEM_OUTCOME_ERROR] = LOG_COMPLETE_ERROR,
+	};
+	enum log_event event = events[reply->outcome];
+	char shown[LOG_RECORD_KEY_SIZE];
+
+	if (!log_enabled(event))
+		return;
+	log_event(event, LOG_TEXT("outcome", idem_outcome_text(reply->outcome)),
+	          LOG_TEXT("reason", reason_text(reply->reason)),
+	          LOG_TEXT("record", record_key
+	                                 ? log_record_key(record_key, shown)
+	                                 : NULL));
+}
+
+/* Counts, logs and sends `reply`. `record_key` may be NULL. */
+static void send_reply(struct service *s, struct notify *n,
+                       const struct exchange_reply *reply,
+                       const uint8_t *record_key)
+{
+	struct spoe_ack ack;
+
+	if (reply->is_check) {
+		s->counters.verdicts[reply->answer.verdict]++;
+		log_check(reply, record_key);
+	} else {
+		s->counters.outcomes[reply->outcome]++;
+		log_complete(reply, record_key);
+	}
+	notify_ack_begin(n, &ack);
+	messages_write(&ack, reply);
+	if (notify_ack_send(n, &ack))
+		return;
+	/* messages_replay_room() keeps every reply within an ACK. Should one
+	 * not fit all the same, HAProxy must not be left waiting. */
+	notify_ack_begin(n, &ack);
+	messages_write_nothing(&ack);
+	notify_ack_send(n, &ack);
+}
+
+/* Answers a check that needs no exchange. */
+static void reply_verdict(struct service *s, struct notify *n,
+                          enum idem_verdict verdict, enum reason reason)
+{
+	struct exchange_reply reply = {
+	    .is_check = true,
+	    .answer = {.verdict = verdict, .reason = reason},
+	};
+
+	send_reply(s, n, &reply, NULL);
+}
+
+/* Answers a completion that needs no exchange. */
+static void reply_outcome(struct service *s, struct notify *n,
+                          enum reason reason)
+{
+	struct exchange_reply reply = {
+	    .outcome = IDEM_OUTCOME_ERROR,
+	    .reason = reason,
+	};
+
+	send_reply(s, n, &reply, NULL);
+}
+
+/* Carries out what the exchange says. May free `p`. */
+static void pending_do(struct pending *p, const struct exchange_todo *todo)
+{
+	struct service *s = p->service;
+	struct exchange *x = &p->exchange;
+
+	if (todo->reply && p->notify) {
+		struct notify *n = p->notify;
+
+		p->notify = NULL;
+		send_reply(s, n, &x->reply, x->op.record_key);
+	}
+	p->wake_ms = todo->wake_ms;
+	if (todo->wake_ms && !ev_is_active(&s->tick))
+		ev_timer_again(s->loop, &s->tick);
+	if (x->state == EXCHANGE_RELEASING && todo->submit)
+		s->counters.given_back++;
+	if (todo->submit) {
+		p->call.op = x->op;
+		store_submit(s->store, &p->call);
+	}
+	if (todo->finished)
+		pending_free(p);
+}
+
+static void pending_step(struct pending *p, const struct exchange_event *event)
+{
+	struct exchange_todo todo;
+
+	exchange_step(&p->exchange, event, &todo);
+	pending_do(p, &todo);
+}
+
+static void on_store_done(struct store_call *call,
+                          const struct record_answer *answer)
+{
+	struct pending *p =
+	    (struct pending *)((char *)call - offsetof(struct pending, call));
+	struct exchange_event event = {
+	    .type = EXCHANGE_ANSWER,
+	    .now_ms = clock_now_ms(),
+	    .answer = answer,
+	};
+
+	pending_step(p, &event);
+}
+
+/* The list is in order of arrival, and so, but for a reload, of time-outs: the
+ * first that is not due ends the walk. */
+static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+	struct service *s = timer->data;
+	uint64_t now_ms = clock_now_ms();
+	bool waiting = false;
+	struct pending *p;
+	struct pending *next;
+
+	(void)loop;
+	(void)revents;
+	for (p = s->first; p && !waiting; p = next) {
+		struct exchange_event event = {.type = EXCHANGE_TIMEOUT,
+		                               .now_ms = now_ms};
+
+		next = p->next;
+		if (p->wake_ms && p->wake_ms > now_ms)
+			waiting = true;
+		else if (p->wake_ms)
+			pending_step(p, &event);
+	}
+	if (!waiting)
+		ev_timer_stop(s->loop, &s->tick);
+}
+
+/* What the key, the policy and the hashes of a check come to: REASON_NONE, or
+ * why it is invalid (or, REASON_INTERNAL, an error). */
+static enum reason prepare_check(struct service *s, const struct message *m,
+                                 struct key *ret_key,
+                                 const struct policy **ret_policy,
+                                 struct idem_request *ret_request)
+{
+	const struct message_check *check = &m->check;
+	enum reason reason = m->reason;
+
+	if (reason == REASON_NONE && check->n_keys > 1)
+		reason = REASON_KEY_REPEATED;
+	if (reason == REASON_NONE)
+		reason = key_parse(check->key, ret_key);
+	if (reason != REASON_NONE)
+		return reason;
+	*ret_policy = config_policy(s->config, check->policy);
+	if (!*ret_policy)
+		return REASON_NO_POLICY;
+	ret_request->key = key_span(ret_key);
+	ret_request->body_partial = digest_body_partial(&check->request);
+	ret_request->head =
+	    spoe_span_equal(check->request.method, spoe_span_of("HEAD"));
+	if (!digest_record_key(s->digest, check->scopes, check->n_scopes,
+	                       ret_request->key, ret_request->record_key) ||
+	    !digest_fingerprint(s->digest, &check->request,
+	                        ret_request->fingerprint))
+		return REASON_INTERNAL;
+	return REASON_NONE;
+}
+
+static void start_check(struct service *s, struct notify *n,
+                        const struct policy *policy,
+                        const struct idem_request *request)
+{
+	struct exchange_event event = {
+	    .type = EXCHANGE_CHECK,
+	    .now_ms = clock_now_ms(),
+	    .policy = policy,
+	    .timeout_ms = s->config->answer_timeout_ms,
+	    .request = request,
+	    .owner = service_owner(s),
+	};
+	enum reason reason = REASON_INTERNAL;
+	struct pending *p = NULL;
+
+	if (event.owner)
+		p = pending_new(s, n, &reason);
+	if (!p) {
+		reply_verdict(s, n, IDEM_ERROR, reason);
+		return;
+	}
+	pending_step(p, &event);
+}
+
+static void take_check(struct service *s, struct notify *n,
+                       const struct message *m)
+{
+	struct key key;
+	const struct policy *policy;
+	struct idem_request request = {
+	    .replay_room =
+		messages_replay_room(connection_session(n->connection)),
+	};
+	enum reason reason;
+
+	if (m->reason == REASON_NONE && m->check.n_keys == 0) {
+		reply_verdict(s, n, IDEM_MISSING, REASON_NONE);
+		return;
+	}
+	reason = prepare_check(s, m, &key, &policy, &request);
+	if (reason == REASON_NONE)
+		start_check(s, n, policy, &request);
+	else if (reason == REASON_INTERNAL)
+		reply_verdict(s, n, IDEM_ERROR, reason);
+	else
+		reply_verdict(s, n, IDEM_INVALID, reason);
+}
+
+/* The policy of a ticket; "default", with a word about it, when it is gone. */
+static const struct policy *ticket_policy(struct service *s,
+                                          const struct ticket *ticket)
+{
+	const struct policy *policy =
+	    config_policy_by_id(s->config, ticket->policy_id);
+
+	if (policy->id != ticket->policy_id)
+		log_event(LOG_POLICY_GONE);
+	return policy;
+}
+
+static void start_complete(struct service *s, struct notify *n,
+                           const struct ticket *ticket,
+                           const struct idem_response *response)
+{
+	size_t size = response->headers.size + response->body.size;
+	struct exchange_event event = {
+	    .type = EXCHANGE_COMPLETE,
+	    .now_ms = clock_now_ms(),
+	    .policy = ticket_policy(s, ticket),
+	    .timeout_ms = s->config->answer_timeout_ms,
+	    .ticket = ticket,
+	    .response = response,
+	};
+	enum reason reason = REASON_OVERLOADED;
+	struct pending *p = NULL;
+
+	if (s->responses_size + size <= SERVICE_RESPONSES_MAX)
+		p = pending_new(s, n, &reason);
+	if (!p) {
+		reply_outcome(s, n, reason);
+		return;
+	}
+	p->response_size = size;
+	s->responses_size += size;
+	pending_step(p, &event);
+}
+
+static void take_complete(struct service *s, struct notify *n,
+                          const struct message *m)
+{
+	struct idem_response response = m->complete.response;
+	struct ticket ticket;
+
+	if (m->reason != REASON_NONE) {
+		reply_outcome(s, n, m->reason);
+		return;
+	}
+	if (!ticket_decode(m->complete.ticket, &ticket)) {
+		reply_outcome(s, n, REASON_BAD_TICKET);
+		return;
+	}
+	response.head = ticket.head;
+	/* HAProxy offers tune.bufsize - 4 as its largest frame. */
+	response.buffer_size =
+	    connection_session(n->connection)->max_frame_size;
+	start_complete(s, n, &ticket, &response);
+}
+
+static void count_unknown(struct service *s, const struct message *m)
+{
+	char name[64];
+
+	if (m->unknown_arguments + m->unknown_messages == 0)
+		return;
+	s->counters.unknown_arguments += m->unknown_arguments;
+	s->counters.unknown_messages += m->unknown_messages;
+	snprintf(name, sizeof(name), "%.*s", (int)m->unknown_name.size,
+	         (const char *)m->unknown_name.data);
+	log_event(m->unknown_arguments ? LOG_UNKNOWN_ARGUMENT
+	                               : LOG_UNKNOWN_MESSAGE,
+	          LOG_TEXT("name", name));
+}
+
+void service_notify(struct service *s, struct notify *n,
+                    struct spoe_span payload)
+{
+	struct message message;
+	struct spoe_ack ack;
+
+	n->owner = NULL;
+	messages_read(payload, &message);
+	count_unknown(s, &message);
+	switch (message.kind) {
+	case MESSAGE_CHECK:
+		take_check(s, n, &message);
+		break;
+	case MESSAGE_COMPLETE:
+		take_complete(s, n, &message);
+		break;
+	case MESSAGE_NONE:
+		notify_ack_begin(n, &ack);
+		messages_write_nothing(&ack);
+		notify_ack_send(n, &ack);
+		break;
+	}
+}
+
+void service_gone(struct service *s, struct notify *n)
+{
+	struct pending *p = n->owner;
+	struct exchange_event event = {
+	    .type = EXCHANGE_GONE,
+	    .now_ms = clock_now_ms(),
+	};
+
+	(void)s;
+	if (!p)
+		return;
+	p->notify = NULL;
+	pending_step(p, &event);
+}
+
+struct service *service_new(struct ev_loop *loop, struct store_client *store,
+                            struct config *config)
+{
+	struct service *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->digest = digest_new();
+	if (!s->digest) {
+		free(s);
+		return NULL;
+	}
+	s->loop = loop;
+	s->store = store;
+	s->config = config_ref(config);
+	ev_timer_init(&s->tick, on_tick, 0., TICK_S);
+	s->tick.data = s;
+	return s;
+}
+
+void service_free(struct service *s)
+{
+	if (!s)
+		return;
+	ev_timer_stop(s->loop, &s->tick);
+	while (s->first) {
+		store_cancel(s->store, &s->first->call);
+		pending_free(s->first);
+	}
+	while (s->spare) {
+		struct pending *p = s->spare;
+
+		s->spare = p->next;
+		free(p);
+	}
+	digest_free(s->digest);
+	config_unref(s->config);
+	free(s);
+}
+
+void service_set_config(struct service *s, struct config *config)
+{
+	struct config *old = s->config;
+
+	s->config = config_ref(config);
+	config_unref(old);
+}
+
+size_t service_exchanges(const struct service *s)
+{
+	return s->exchanges;
+}
+
+const struct service_counters *service_counters(const struct service *s)
+{
+	return &s->counters;
+}

@@ -1,0 +1,52 @@
+/* agent/service.h: answers the NOTIFYs of one event loop: reads the message,
+ * runs its exchange, carries out what the exchange says, and sends the ACK.
+ * Wiring between net, core and store: no decision is taken here. */
+#ifndef AGENT_SERVICE_H
+#define AGENT_SERVICE_H
+
+#include "agent/config.h"
+#include "agent/core/idem.h"
+#include "agent/net/connection.h"
+
+struct service;
+struct store_client;
+
+/* Counters of one loop. */
+struct service_counters {
+	uint64_t verdicts[IDEM_VERDICTS];
+	uint64_t outcomes[IDEM_OUTCOMES];
+	uint64_t unknown_arguments;
+	uint64_t unknown_messages;
+	uint64_t given_back; /* locks granted that nobody was told of */
+};
+
+enum {
+	/* Exchanges a loop keeps at once, those whose asker is gone included;
+	 * and the bytes of responses they may hold. Beyond: `error`. */
+	SERVICE_EXCHANGES_MAX = 16384,
+	SERVICE_RESPONSES_MAX = 256 << 20,
+};
+
+/* `loop` and `store` must outlive it; takes a reference of `config`. NULL when
+ * out of memory. */
+struct service *service_new(struct ev_loop *loop, struct store_client *store,
+                            struct config *config);
+
+/* Call after every connection of the loop is closed. Operations in flight are
+ * cancelled. NULL is fine. */
+void service_free(struct service *s);
+
+/* New NOTIFYs follow `config` from now on; takes a reference. */
+void service_set_config(struct service *s, struct config *config);
+
+/* For struct connection_handler. */
+void service_notify(struct service *s, struct notify *n,
+                    struct spoe_span payload);
+void service_gone(struct service *s, struct notify *n);
+
+/* Exchanges that live: waiting for the store, answered or not. */
+size_t service_exchanges(const struct service *s);
+
+const struct service_counters *service_counters(const struct service *s);
+
+#endif

@@ -1,0 +1,373 @@
+#include "agent/worker.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "agent/log.h"
+#include "agent/net/server.h"
+#include "agent/store/store.h"
+
+static const double BEAT_S = 0.5;
+static const double DRAIN_BEAT_S = 0.01;
+
+/* The stack of a worker's thread: its frames are small, its buffers on the
+ * heap. */
+enum { STACK_SIZE = 256 << 10 };
+
+/* What others asked of the worker, until its loop takes it. */
+struct mailbox {
+	pthread_mutex_t lock;
+	int *fds;
+	size_t n_fds;
+	size_t fds_capacity;
+	struct config *config;
+	bool drain;
+	bool log_stats;
+	bool stop;
+};
+
+struct worker {
+	struct worker_shared *shared;
+	struct ev_loop *loop;
+	bool own_loop;
+	bool running; /* a thread of its own runs */
+	pthread_t thread;
+	ev_async wake;
+	ev_timer beat;
+	struct mailbox mailbox;
+	struct store_client *store;
+	struct service *service;
+	struct server *server;
+	atomic_size_t connections;
+	atomic_size_t busy;
+	atomic_uint_least64_t beats;
+};
+
+static void on_notify(void *cookie, struct notify *n, struct spoe_span payload)
+{
+	struct worker *w = cookie;
+
+	service_notify(w->service, n, payload);
+}
+
+static void on_gone(void *cookie, struct notify *n)
+{
+	struct worker *w = cookie;
+
+	service_gone(w->service, n);
+}
+
+static void on_ready(void *cookie, const struct connection *c)
+{
+	const struct spoe_session *session = connection_session(c);
+
+	(void)cookie;
+	if (log_enabled(LOG_CONNECTION_READY))
+		log_event(LOG_CONNECTION_READY,
+		          LOG_TEXT("engine", session->engine_id),
+		          LOG_INT("max_frame_size", session->max_frame_size),
+		          LOG_INT("pipelining", session->pipelining));
+}
+
+static void forget_connection(struct worker *w)
+{
+	atomic_fetch_sub(&w->connections, 1);
+	atomic_fetch_sub(&w->shared->connections, 1);
+	w->shared->released(w->shared);
+}
+
+static void on_closed(void *cookie, struct connection *c,
+                      enum connection_end end, enum spoe_status status)
+{
+	struct worker *w = cookie;
+	enum log_event event = end == CONNECTION_END_PROTOCOL
+	                           ? LOG_PROTOCOL_ERROR
+	                           : LOG_CONNECTION_CLOSED;
+
+	if (log_enabled(event))
+		log_event(event, LOG_TEXT("end", connection_end_text(end)),
+		          LOG_INT("status", status),
+		          LOG_TEXT("text", spoe_frame_status_text(status)),
+		          LOG_TEXT("engine", connection_session(c)->engine_id));
+	forget_connection(w);
+}
+
+static const struct connection_handler handler = {
+    .notify = on_notify,
+    .gone = on_gone,
+    .ready = on_ready,
+    .closed = on_closed,
+};
+
+static void adopt_all(struct worker *w, const int *fds, size_t n_fds)
+{
+	for (size_t i = 0; i < n_fds; i++)
+		if (!server_adopt(w->server, fds[i]))
+			forget_connection(w);
+}
+
+static void drain(struct worker *w)
+{
+	server_drain(w->server);
+	/* From now on somebody waits for worker_busy(). */
+	w->beat.repeat = DRAIN_BEAT_S;
+	ev_timer_again(w->loop, &w->beat);
+}
+
+static void log_stats(struct worker *w)
+{
+	const struct connection_counters *c = server_counters(w->server);
+	const struct service_counters *s = service_counters(w->service);
+	struct log_field fields[IDEM_VERDICTS + IDEM_OUTCOMES + 9];
+	size_t n = 0;
+
+	for (size_t i = 0; i < IDEM_VERDICTS; i++)
+		fields[n++] = LOG_INT(idem_verdict_text(i), s->verdicts[i]);
+	/* `error` is a verdict too: one name, one meaning. */
+	for (size_t i = 0; i < IDEM_OUTCOME_ERROR; i++)
+		fields[n++] = LOG_INT(idem_outcome_text(i), s->outcomes[i]);
+	fields[n++] =
+	    LOG_INT("complete_error", s->outcomes[IDEM_OUTCOME_ERROR]);
+	fields[n++] = LOG_INT("given_back", s->given_back);
+	fields[n++] = LOG_INT("unknown_arguments", s->unknown_arguments);
+	fields[n++] = LOG_INT("unknown_messages", s->unknown_messages);
+	fields[n++] = LOG_INT("frames_in", c->frames_in);
+	fields[n++] = LOG_INT("frames_out", c->frames_out);
+	fields[n++] = LOG_INT("pauses", c->pauses);
+	fields[n++] = LOG_INT("connections", worker_connections(w));
+	fields[n++] = (struct log_field){.type = LOG_FIELD_END};
+	log_event_fields(LOG_STATS, fields);
+}
+
+static void on_wake(struct ev_loop *loop, ev_async *async, int revents)
+{
+	struct worker *w = async->data;
+	struct mailbox taken;
+
+	(void)revents;
+	pthread_mutex_lock(&w->mailbox.lock);
+	taken = w->mailbox;
+	w->mailbox.fds = NULL;
+	w->mailbox.n_fds = 0;
+	w->mailbox.fds_capacity = 0;
+	w->mailbox.config = NULL;
+	w->mailbox.drain = false;
+	w->mailbox.log_stats = false;
+	pthread_mutex_unlock(&w->mailbox.lock);
+
+	adopt_all(w, taken.fds, taken.n_fds);
+	free(taken.fds);
+	if (taken.config) {
+		service_set_config(w->service, taken.config);
+		config_unref(taken.config);
+	}
+	if (taken.drain)
+		drain(w);
+	if (taken.log_stats)
+		log_stats(w);
+	if (taken.stop && w->own_loop)
+		ev_break(loop, EVBREAK_ALL);
+}
+
+static void note_busy(struct worker *w)
+{
+	atomic_store_explicit(&w->busy, service_exchanges(w->service),
+	                      memory_order_relaxed);
+}
+
+static void on_beat(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+	struct worker *w = timer->data;
+
+	(void)loop;
+	(void)revents;
+	note_busy(w);
+	atomic_fetch_add_explicit(&w->beats, 1, memory_order_relaxed);
+}
+
+static struct server *new_server(struct worker *w, const struct config *config)
+{
+	struct connection_options options = {
+	    .session = {.max_frame_size = (uint32_t)config->max_frame_size,
+	                .pipelining = config->pipelining},
+	    .max_in_flight = config->max_in_flight,
+	    .hello_timeout_ms = config->hello_timeout_ms,
+	    .idle_timeout_ms = config->idle_timeout_ms,
+	    .handler = &handler,
+	    .cookie = w,
+	};
+
+	return server_new(w->loop, &options);
+}
+
+static bool set_up(struct worker *w, struct config *config)
+{
+	w->store = store_attach(w->shared->store, w->loop);
+	if (!w->store)
+		return false;
+	w->service = service_new(w->loop, w->store, config);
+	if (!w->service)
+		return false;
+	w->server = new_server(w, config);
+	if (!w->server)
+		return false;
+	ev_async_init(&w->wake, on_wake);
+	w->wake.data = w;
+	ev_async_start(w->loop, &w->wake);
+	ev_timer_init(&w->beat, on_beat, BEAT_S, BEAT_S);
+	w->beat.data = w;
+	ev_timer_start(w->loop, &w->beat);
+	return true;
+}
+
+struct worker *worker_new(struct worker_shared *shared, struct config *config,
+                          struct ev_loop *loop)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return NULL;
+	w->shared = shared;
+	w->own_loop = !loop;
+	w->loop = loop ? loop : ev_loop_new(EVFLAG_AUTO);
+	pthread_mutex_init(&w->mailbox.lock, NULL);
+	if (!w->loop || !set_up(w, config)) {
+		worker_free(w);
+		return NULL;
+	}
+	return w;
+}
+
+static void *run(void *cookie)
+{
+	struct worker *w = cookie;
+
+	ev_run(w->loop, 0);
+	return NULL;
+}
+
+bool worker_start(struct worker *w)
+{
+	pthread_attr_t attributes;
+	int failed;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, STACK_SIZE);
+	failed = pthread_create(&w->thread, &attributes, run, w);
+	pthread_attr_destroy(&attributes);
+	w->running = failed == 0;
+	return w->running;
+}
+
+static bool mailbox_add_fd(struct mailbox *m, int fd)
+{
+	if (m->n_fds == m->fds_capacity) {
+		size_t capacity = m->fds_capacity ? 2 * m->fds_capacity : 16;
+		int *fds = realloc(m->fds, capacity * sizeof(*fds));
+
+		if (!fds)
+			return false;
+		m->fds = fds;
+		m->fds_capacity = capacity;
+	}
+	m->fds[m->n_fds++] = fd;
+	return true;
+}
+
+void worker_adopt(struct worker *w, int fd)
+{
+	bool added;
+
+	atomic_fetch_add(&w->connections, 1);
+	atomic_fetch_add(&w->shared->connections, 1);
+	pthread_mutex_lock(&w->mailbox.lock);
+	added = mailbox_add_fd(&w->mailbox, fd);
+	pthread_mutex_unlock(&w->mailbox.lock);
+	if (!added) {
+		close(fd);
+		forget_connection(w);
+		return;
+	}
+	ev_async_send(w->loop, &w->wake);
+}
+
+void worker_set_config(struct worker *w, struct config *config)
+{
+	struct config *unseen;
+
+	pthread_mutex_lock(&w->mailbox.lock);
+	unseen = w->mailbox.config;
+	w->mailbox.config = config_ref(config);
+	pthread_mutex_unlock(&w->mailbox.lock);
+	config_unref(unseen);
+	ev_async_send(w->loop, &w->wake);
+}
+
+static void mailbox_flag(struct worker *w, bool *flag)
+{
+	pthread_mutex_lock(&w->mailbox.lock);
+	*flag = true;
+	pthread_mutex_unlock(&w->mailbox.lock);
+	ev_async_send(w->loop, &w->wake);
+}
+
+void worker_drain(struct worker *w)
+{
+	mailbox_flag(w, &w->mailbox.drain);
+}
+
+size_t worker_connections(struct worker *w)
+{
+	return atomic_load(&w->connections);
+}
+
+size_t worker_busy(struct worker *w)
+{
+	return atomic_load_explicit(&w->busy, memory_order_relaxed);
+}
+
+uint64_t worker_beats(struct worker *w)
+{
+	return atomic_load_explicit(&w->beats, memory_order_relaxed);
+}
+
+void worker_log_stats(struct worker *w)
+{
+	mailbox_flag(w, &w->mailbox.log_stats);
+}
+
+void worker_stop(struct worker *w)
+{
+	if (!w->running)
+		return;
+	mailbox_flag(w, &w->mailbox.stop);
+	pthread_join(w->thread, NULL);
+	w->running = false;
+}
+
+static void mailbox_fini(struct mailbox *m)
+{
+	for (size_t i = 0; i < m->n_fds; i++)
+		close(m->fds[i]);
+	free(m->fds);
+	config_unref(m->config);
+	pthread_mutex_destroy(&m->lock);
+}
+
+void worker_free(struct worker *w)
+{
+	if (!w)
+		return;
+	if (w->loop) {
+		ev_async_stop(w->loop, &w->wake);
+		ev_timer_stop(w->loop, &w->beat);
+	}
+	server_free(w->server);
+	service_free(w->service);
+	store_detach(w->store);
+	mailbox_fini(&w->mailbox);
+	if (w->own_loop && w->loop)
+		ev_loop_destroy(w->loop);
+	free(w);
+}
