@@ -1,0 +1,227 @@
+#!/usr/bin/env bash
+# Builds with warnings as errors, checks the sources, and runs every test:
+# gcc and clang, with the sanitizers. Installs what is missing (tests/setup.sh).
+#
+#     tests/run.sh [--quick] [--only REGEX]
+#
+# --quick       gcc with ASan and UBSan only; no fuzzing, no clang-tidy
+# --only REGEX  lints, tests and fuzz targets whose name matches
+#
+# The last line counts everything; any failed or skipped test is a failure.
+# What a failing test printed stands just above it.
+set -uo pipefail
+exec </dev/null
+cd "$(dirname "$0")/.." || exit 1
+
+quick=false
+only=
+while (($#)); do
+	case $1 in
+	--quick) quick=true ;;
+	--only)
+		only=${2:?--only needs a regular expression}
+		shift
+		;;
+	*)
+		sed -n 's/^# \{0,1\}//; 2,10p' "$0"
+		exit 2
+		;;
+	esac
+	shift
+done
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+jobs=$(nproc)
+passed=0 failed=0 skipped=0
+failures=()
+
+export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
+export UBSAN_OPTIONS=print_stacktrace=1
+export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+
+# clang 14's sanitizers cannot start at some random addresses of newer kernels.
+fixed=()
+if setarch "$(uname -m)" -R true 2>/dev/null; then
+	fixed=(setarch "$(uname -m)" -R)
+fi
+
+# report RESULT NAME SECONDS [DETAIL]
+report() {
+	printf '%-7s %-42s %4s s  %s\n' "$1" "$2" "$3" "${4-}"
+}
+
+# fail NAME FILE: remembers what failed and what it printed.
+fail() {
+	failures+=("$1")
+	{
+		printf '\n--- %s: its last lines ---\n' "$1"
+		tail -n 60 "$2"
+	} >>"$work/failures"
+}
+
+# step NAME COMMAND...: one thing that works or does not.
+step() {
+	local name=$1 start=$SECONDS
+	shift
+	if "$@" >"$work/step.log" 2>&1; then
+		report ok "$name" $((SECONDS - start))
+		return 0
+	fi
+	report FAILED "$name" $((SECONDS - start))
+	fail "$name" "$work/step.log"
+	return 1
+}
+
+# counted_step NAME COMMAND...: the same, as one test.
+counted_step() {
+	if step "$@"; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+	fi
+}
+
+# build DIRECTORY CC OPTION...
+build() {
+	local dir=$1 cc=$2
+	shift 2
+	step "configure $dir" env CC="$cc" cmake -S . -B "$dir" -G Ninja \
+		-DWERROR=ON "$@" &&
+		step "build $dir" cmake --build "$dir" --parallel "$jobs" &&
+		return 0
+	failed=$((failed + 1))
+	return 1
+}
+
+# count_tests LOG DIRECTORY: what ctest's log says of each test, one line each:
+# `passed failed skipped name`. A cmocka program counts as many as it ran; any
+# other program is one. Puts each failing test's output in DIRECTORY.
+count_tests() {
+	awk -v dir="$2" '
+	/^[0-9]+\/[0-9]+ Testing: / {
+		name = $3; p = f = s = 0; output = ""; inside = 0
+	}
+	/^Output:$/ { inside = 1; next }
+	/^<end of output>$/ { inside = 0 }
+	inside {
+		output = output $0 "\n"
+		if (/^\[  PASSED  \] [0-9]+ test\(s\)/) p += $4
+		if (/^\[  FAILED  \] [0-9]+ test\(s\)/) f += $4
+		if (/^\[  SKIPPED \] [0-9]+ test\(s\)/) s += $4
+	}
+	!inside && /^Test (Passed|Failed|Skipped|Not Run|Timeout)|^\*\*\*|^Could not find/ {
+		if (name == "") next
+		if (/^Test Passed/) { if (p + f + s == 0) p = 1 }
+		else if (/^Test Skipped/) { if (s == 0) s = 1 }
+		else if (f == 0) f = 1
+		print p, f, s, name
+		if (f) printf "%s", output > (dir "/" name ".out")
+		name = ""
+	}' "$1"
+}
+
+# run_tests BUILD NAME CTEST_OPTION...
+run_tests() {
+	local dir=$1 label="tests $1 $2" start=$SECONDS p=0 f=0 s=0 a b c name
+	shift 2
+	mkdir -p "$work/$dir"
+	rm -f "$dir/Testing/Temporary/LastTest.log"
+	"${fixed[@]}" ctest --test-dir "$dir" --output-on-failure --timeout 300 \
+		${only:+-R "$only"} "$@" >"$work/ctest.log" 2>&1
+	local status=$?
+	if [[ -f $dir/Testing/Temporary/LastTest.log ]]; then
+		count_tests "$dir/Testing/Temporary/LastTest.log" "$work/$dir" \
+			>"$work/counts"
+	else
+		: >"$work/counts"
+	fi
+	while read -r a b c name; do
+		p=$((p + a)) f=$((f + b)) s=$((s + c))
+		if ((b)); then
+			fail "$label: $name" "$work/$dir/$name.out"
+		elif ((c)); then
+			failures+=("$label: $name (skipped)")
+		fi
+	done <"$work/counts"
+	# A run without a test, or one that ctest did not like for a reason that
+	# no test shows, is a failure of its own.
+	if ((f == 0)) && { ((status != 0 && s == 0)) ||
+		[[ -z $only && ! -s $work/counts ]]; }; then
+		f=1
+		fail "$label" "$work/ctest.log"
+	fi
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+	report "$( ((f + s)) && echo FAILED || echo ok)" "$label" \
+		$((SECONDS - start)) "$p passed, $f failed, $s skipped"
+}
+
+# run_lints BUILD: each script of tests/lint/ is one test.
+run_lints() {
+	local lint name
+	for lint in tests/lint/*.sh; do
+		name=$(basename "$lint" .sh)
+		if [[ $name == tidy ]] && $quick; then
+			continue
+		fi
+		if [[ $name != lib && "lint $name" =~ $only ]]; then
+			counted_step "lint $name" env BUILD="$1" bash "$lint"
+		fi
+	done
+}
+
+# fuzz BUILD SECONDS: every target for a moment, from its seeds on. New inputs
+# go to a directory of this run; a crash's input is printed by libFuzzer.
+fuzz() {
+	local target name
+	for target in "$1"/tests/fuzz/*_fuzz; do
+		name=$(basename "$target")
+		if [[ -x $target && "fuzz $name" =~ $only ]]; then
+			mkdir -p "$work/corpus/$name"
+			counted_step "fuzz $name" "${fixed[@]}" "$target" \
+				-max_total_time="$2" -timeout=10 -rss_limit_mb=1024 \
+				-print_final_stats=1 -verbosity=0 \
+				-artifact_prefix="$work/" "$work/corpus/$name" \
+				"tests/fuzz/seeds/${name%_fuzz}"
+		fi
+	done
+}
+
+# totals: what failed, what it printed, and the one line that counts.
+totals() {
+	if ((${#failures[@]})); then
+		if [[ -s $work/failures ]]; then
+			cat "$work/failures"
+		fi
+		printf '\n'
+		printf 'FAILED: %s\n' "${failures[@]}"
+	fi
+	printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+	((passed > 0 && failed == 0 && skipped == 0))
+}
+
+if ! step setup bash tests/setup.sh; then
+	failed=1
+	totals
+	exit 1
+fi
+
+sanitize=-DSANITIZE=address,undefined
+if build build-gcc gcc; then
+	run_lints build-gcc
+fi
+if build build-gcc-asan gcc "$sanitize"; then
+	run_tests build-gcc-asan unit -LE integration -j "$jobs"
+	run_tests build-gcc-asan integration -L integration
+fi
+if ! $quick; then
+	if build build-clang-asan clang "$sanitize" -DFUZZING=ON; then
+		run_tests build-clang-asan unit -LE integration -j "$jobs"
+		fuzz build-clang-asan 4
+	fi
+	if build build-clang-tsan clang -DSANITIZE=thread; then
+		run_tests build-clang-tsan threads -E '^(spoe|core|net|sim)_' \
+			-LE integration -j "$jobs"
+	fi
+fi
+totals
