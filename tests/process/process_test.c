@@ -1,0 +1,530 @@
+/* The whole process: start, serve, reload, drain, die, come back. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include <lmdb.h>
+
+#include "tests/support/agent_process.h"
+#include "tests/support/spop_client.h"
+
+static const char CAPABILITIES[] = "pipelining,async";
+
+static int set_up(void **state)
+{
+	static struct agent_process a;
+
+	*state = &a;
+	return agent_process_init(&a) ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+	agent_process_fini(*state);
+	return 0;
+}
+
+static struct agent_process *started(void **state, const char *agent_options,
+                                     const char *extra)
+{
+	struct agent_process *a = *state;
+
+	assert_true(agent_process_configure(a, agent_options, extra));
+	assert_true(agent_process_start(a));
+	return a;
+}
+
+static struct spop_client *opened(struct agent_process *a)
+{
+	struct spop_client *c = malloc(sizeof(*c));
+
+	assert_non_null(c);
+	assert_true(spop_client_open(c, a->socket, CAPABILITIES));
+	return c;
+}
+
+static void closed(struct spop_client *c)
+{
+	spop_client_close(c);
+	free(c);
+}
+
+static void expect_verdict(struct spop_client *c, const char *key,
+                           const char *verdict, struct spop_reply *ret_reply)
+{
+	struct spop_check check = {.key = key, .scope = "host"};
+
+	assert_true(spop_client_check(c, &check, ret_reply));
+	assert_string_equal(ret_reply->verdict, verdict);
+}
+
+/* `res.hdrs_bin` with Content-Length: 5 and one header to see again. */
+static const uint8_t HEADERS[] =
+    "\016content-length\0015\003x-a\001b\000"; /* ends with the literal's NUL */
+
+static void expect_outcome(struct spop_client *c, const char *ticket,
+                           const char *outcome)
+{
+	struct spop_complete complete = {
+	    .ticket = ticket,
+	    .status = 201,
+	    .headers = spoe_span(HEADERS, sizeof(HEADERS)),
+	    .body = spoe_span("he\0lo", 5),
+	};
+	struct spop_reply reply;
+
+	assert_true(spop_client_complete(c, &complete, &reply));
+	assert_string_equal(reply.outcome, outcome);
+}
+
+static void execute_once(struct spop_client *c, const char *key)
+{
+	struct spop_reply reply;
+
+	expect_verdict(c, key, "proceed", &reply);
+	expect_outcome(c, reply.ticket, "stored");
+}
+
+static void expect_replay(struct spop_client *c, const char *key)
+{
+	static const uint8_t kept[] = "\003x-a\001b\000";
+	struct spop_reply reply;
+
+	expect_verdict(c, key, "cached", &reply);
+	assert_int_equal(reply.status, 201);
+	assert_int_equal(reply.body.size, 5);
+	assert_memory_equal(reply.body.data, "he\0lo", 5);
+	assert_int_equal(reply.headers.size, sizeof(kept));
+	assert_memory_equal(reply.headers.data, kept, sizeof(kept));
+	assert_true(reply.age >= 0);
+	assert_true(reply.expires > 0);
+}
+
+static void test_a_request_is_executed_once(void **state)
+{
+	struct agent_process *a = started(state, "", "");
+	struct spop_client *c = opened(a);
+	struct spop_check other = {.key = "k", .scope = "host", .body = "x"};
+	struct spop_reply reply;
+
+	expect_verdict(c, "k", "proceed", &reply);
+	assert_int_equal(strlen(reply.ticket), 72);
+	expect_verdict(c, "\"k\"", "conflict", &(struct spop_reply){0});
+	expect_outcome(c, reply.ticket, "stored");
+	expect_outcome(c, reply.ticket, "lost");
+	expect_replay(c, "k");
+	assert_true(spop_client_check(c, &other, &reply));
+	assert_string_equal(reply.verdict, "mismatch");
+	other.scope = "elsewhere";
+	assert_true(spop_client_check(c, &other, &reply));
+	assert_string_equal(reply.verdict, "proceed");
+	closed(c);
+}
+
+static void test_messages_that_are_no_use(void **state)
+{
+	struct agent_process *a = started(state, "", "");
+	struct spop_client *c = opened(a);
+	struct spop_reply reply;
+	struct spop_check check = {.key = "k", .policy = "no-such"};
+	struct spop_complete complete = {.ticket = "nonsense", .status = 200};
+
+	expect_verdict(c, NULL, "missing", &reply);
+	expect_verdict(c, "", "missing", &reply);
+	expect_verdict(c, "\"\"", "invalid", &reply);
+	assert_string_equal(reply.reason, "the key is empty");
+	expect_verdict(c, "\"open", "invalid", &reply);
+	assert_true(spop_client_check(c, &check, &reply));
+	assert_string_equal(reply.verdict, "invalid");
+	assert_string_equal(reply.reason, "no such policy");
+	assert_true(spop_client_complete(c, &complete, &reply));
+	assert_string_equal(reply.outcome, "error");
+	closed(c);
+}
+
+/* kill -9 loses nothing that was answered, in either durability. */
+static void killed_and_back(void **state, const char *durability)
+{
+	struct agent_process *a = started(state, "", durability);
+	struct spop_client *c = opened(a);
+	struct spop_reply reply;
+
+	execute_once(c, "done");
+	expect_verdict(c, "running", "proceed", &reply);
+	agent_process_signal(a, SIGKILL);
+	assert_int_equal(agent_process_wait(a), -1);
+	closed(c);
+
+	assert_true(agent_process_start(a));
+	c = opened(a);
+	expect_replay(c, "done");
+	expect_verdict(c, "running", "conflict", &(struct spop_reply){0});
+	/* The ticket outlives the process that gave it. */
+	expect_outcome(c, reply.ticket, "stored");
+	expect_replay(c, "running");
+	closed(c);
+}
+
+static void test_kill_9_with_durability_commit(void **state)
+{
+	killed_and_back(state, "durability = commit");
+}
+
+static void test_kill_9_with_durability_none(void **state)
+{
+	killed_and_back(state, "durability = none");
+}
+
+static void test_sigterm_drains(void **state)
+{
+	struct agent_process *a = started(state, "", "");
+	struct spop_client *c = opened(a);
+	struct spoe_frame_head head;
+	struct spoe_span payload;
+	struct spoe_reader r;
+	struct spoe_span name;
+	struct spoe_data value;
+
+	execute_once(c, "k");
+	agent_process_signal(a, SIGTERM);
+	assert_true(agent_process_notified(a, "STOPPING=1"));
+	assert_true(spop_client_receive(c, &head, &payload));
+	assert_int_equal(head.type, SPOE_FRAME_AGENT_DISCONNECT);
+	r = spoe_reader(payload);
+	assert_true(spoe_data_read_kv(&r, &name, &value));
+	assert_true(spoe_span_equal(name, spoe_span_of("status-code")));
+	assert_int_equal(value.uint, 0);
+	closed(c);
+	assert_int_equal(agent_process_wait(a), 0);
+	assert_true(agent_process_said(a, "event=stopped"));
+}
+
+static void test_sighup_reloads_policies(void **state)
+{
+	struct agent_process *a = started(state, "", "");
+	struct spop_client *c = opened(a);
+	struct spop_check check = {.key = "k", .policy = "payments"};
+	struct spop_reply reply;
+
+	assert_true(spop_client_check(c, &check, &reply));
+	assert_string_equal(reply.verdict, "invalid");
+	assert_true(agent_process_configure(a, "", "[policy payments]\n"));
+	agent_process_signal(a, SIGHUP);
+	assert_true(agent_process_notified(a, "RELOADING=1"));
+	assert_true(agent_process_notified(a, "READY=1"));
+	for (int i = 0; i < 3000; i++) {
+		assert_true(spop_client_check(c, &check, &reply));
+		if (strcmp(reply.verdict, "invalid") != 0)
+			break;
+		usleep(10000);
+	}
+	assert_string_equal(reply.verdict, "proceed");
+	closed(c);
+}
+
+static void test_a_bad_reload_changes_nothing(void **state)
+{
+	struct agent_process *a = started(state, "", "[policy payments]\n");
+	struct spop_client *c = opened(a);
+	struct spop_check check = {.key = "k", .policy = "payments"};
+	struct spop_reply reply;
+
+	assert_true(agent_process_configure(a, "bogus = 1", ""));
+	agent_process_signal(a, SIGHUP);
+	assert_true(agent_process_said(a, "event=reload-failed"));
+	assert_true(agent_process_said(a, "bogus"));
+	assert_true(spop_client_check(c, &check, &reply));
+	assert_string_equal(reply.verdict, "proceed");
+	closed(c);
+}
+
+static void test_a_reload_says_what_needs_a_restart(void **state)
+{
+	struct agent_process *a = started(state, "threads = 1", "");
+
+	assert_true(agent_process_configure(a, "threads = 2", ""));
+	agent_process_signal(a, SIGHUP);
+	assert_true(agent_process_said(a, "event=restart-needed"));
+	assert_true(agent_process_said(a, "threads"));
+}
+
+static void test_sigusr1_logs_the_counters(void **state)
+{
+	struct agent_process *a = started(state, "", "");
+	struct spop_client *c = opened(a);
+
+	execute_once(c, "k");
+	expect_replay(c, "k");
+	agent_process_signal(a, SIGUSR1);
+	assert_true(agent_process_said(a, "proceed=1 cached=1"));
+	assert_true(agent_process_said(a, "store=lmdb granted=1"));
+	closed(c);
+}
+
+static void test_systemd_hands_over_the_socket(void **state)
+{
+	struct agent_process *a = *state;
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	char other[128];
+	struct spop_client c;
+
+	snprintf(other, sizeof(other), "%s/activated", a->directory);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", other);
+	a->listen_fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	assert_int_equal(
+	    bind(a->listen_fd, (struct sockaddr *)&address, sizeof(address)),
+	    0);
+	assert_int_equal(listen(a->listen_fd, 16), 0);
+	started(state, "", "");
+	close(a->listen_fd);
+	assert_true(spop_client_open(&c, other, CAPABILITIES));
+	execute_once(&c, "k");
+	spop_client_close(&c);
+	/* The configured socket was not opened. */
+	assert_int_equal(access(a->socket, F_OK), -1);
+}
+
+static void test_the_watchdog_is_fed(void **state)
+{
+	struct agent_process *a = *state;
+
+	a->watchdog = true;
+	started(state, "threads = 2", "");
+	assert_true(agent_process_notified(a, "WATCHDOG=1"));
+	assert_true(agent_process_notified(a, "WATCHDOG=1"));
+}
+
+/* One key, many connections on four threads: one of them proceeds. */
+static void test_one_proceeds(void **state)
+{
+	enum { CLIENTS = 40, ROUNDS = 10 };
+	struct agent_process *a = started(state, "threads = 4", "");
+	static struct spop_client clients[CLIENTS];
+	int proceeded = 0;
+
+	for (int i = 0; i < CLIENTS; i++)
+		assert_true(
+		    spop_client_open(&clients[i], a->socket, CAPABILITIES));
+	for (int round = 0; round < ROUNDS; round++) {
+		char key[16];
+		struct spop_check check = {.key = key};
+
+		snprintf(key, sizeof(key), "k%d", round);
+		for (int i = 0; i < CLIENTS; i++)
+			assert_true(
+			    spop_client_send_check(&clients[i], &check));
+		for (int i = 0; i < CLIENTS; i++) {
+			struct spop_reply reply;
+
+			assert_true(spop_client_reply(&clients[i], &reply));
+			if (strcmp(reply.verdict, "proceed") == 0)
+				proceeded++;
+			else
+				assert_string_equal(reply.verdict, "conflict");
+		}
+	}
+	assert_int_equal(proceeded, ROUNDS);
+	for (int i = 0; i < CLIENTS; i++)
+		spop_client_close(&clients[i]);
+}
+
+static void test_connections_beyond_the_limit_wait(void **state)
+{
+	struct agent_process *a = started(state, "max-connections = 2", "");
+	struct spop_client *first = opened(a);
+	struct spop_client *second = opened(a);
+	struct spop_client third;
+
+	assert_true(spop_client_connect(&third, a->socket));
+	assert_true(agent_process_said(a, "event=connections-full"));
+	closed(first);
+	assert_true(spop_client_hello(&third, CAPABILITIES));
+	execute_once(&third, "k");
+	spop_client_close(&third);
+	closed(second);
+}
+
+static MDB_txn *hold_the_store(struct agent_process *a, MDB_env **ret_env)
+{
+	MDB_txn *txn = NULL;
+
+	assert_int_equal(mdb_env_create(ret_env), 0);
+	mdb_env_set_maxdbs(*ret_env, 8);
+	assert_int_equal(mdb_env_open(*ret_env, a->store, 0, 0600), 0);
+	assert_int_equal(mdb_txn_begin(*ret_env, NULL, 0, &txn), 0);
+	return txn;
+}
+
+/* Another process keeps the store's write lock: whoever must write is told
+ * `error` in time, replays go on, and a lock that was granted too late is given
+ * back (promises 1 and 4). */
+static void test_a_stuck_store_is_an_error(void **state)
+{
+	struct agent_process *a = started(state, "answer-timeout = 100ms", "");
+	struct spop_client *c = opened(a);
+	struct spop_reply reply;
+	MDB_env *env;
+	MDB_txn *txn;
+
+	execute_once(c, "old");
+	txn = hold_the_store(a, &env);
+	expect_verdict(c, "new", "error", &reply);
+	assert_string_equal(reply.reason, "the store did not answer in time");
+	expect_replay(c, "old");
+	mdb_txn_abort(txn);
+	mdb_env_close(env);
+	/* The late lock may be seen until it is given back. */
+	for (int i = 0; i < 3000; i++) {
+		struct spop_check check = {.key = "new", .scope = "host"};
+
+		assert_true(spop_client_check(c, &check, &reply));
+		if (strcmp(reply.verdict, "conflict") != 0 &&
+		    strcmp(reply.verdict, "error") != 0)
+			break;
+		usleep(10000);
+	}
+	assert_string_equal(reply.verdict, "proceed");
+	closed(c);
+}
+
+/* The asker goes away while its claim waits: nobody was told, nobody holds the
+ * lock. */
+static void test_a_lock_nobody_was_told_of_is_given_back(void **state)
+{
+	struct agent_process *a = started(state, "answer-timeout = 30s", "");
+	struct spop_client *c = opened(a);
+	struct spop_check check = {.key = "k", .scope = "host"};
+	struct spop_reply reply;
+	MDB_env *env;
+	MDB_txn *txn = hold_the_store(a, &env);
+
+	assert_true(spop_client_send_check(c, &check));
+	/* It was read when a later frame of the same connection is answered. */
+	expect_verdict(c, NULL, "missing", &reply);
+	closed(c);
+	c = opened(a);
+	mdb_txn_abort(txn);
+	mdb_env_close(env);
+	for (int i = 0; i < 3000; i++) {
+		assert_true(spop_client_check(c, &check, &reply));
+		if (strcmp(reply.verdict, "conflict") != 0)
+			break;
+		usleep(10000);
+	}
+	assert_string_equal(reply.verdict, "proceed");
+	closed(c);
+}
+
+static void test_locks_end_and_old_tickets_are_lost(void **state)
+{
+	struct agent_process *a =
+	    started(state, "", "[policy default]\nlock-ttl = 1s\n");
+	struct spop_client *c = opened(a);
+	struct spop_reply first;
+	struct spop_reply second;
+
+	expect_verdict(c, "k", "proceed", &first);
+	for (int i = 0; i < 3000; i++) {
+		struct spop_check check = {.key = "k", .scope = "host"};
+
+		assert_true(spop_client_check(c, &check, &second));
+		if (strcmp(second.verdict, "conflict") != 0)
+			break;
+		usleep(10000);
+	}
+	assert_string_equal(second.verdict, "proceed");
+	assert_string_not_equal(first.ticket, second.ticket);
+	expect_outcome(c, first.ticket, "lost");
+	expect_outcome(c, second.ticket, "stored");
+	closed(c);
+}
+
+static void test_the_command_line(void **state)
+{
+	struct agent_process *a = *state;
+	const char *version[] = {"spoa-idempotency", "--version", NULL};
+	const char *help[] = {"spoa-idempotency", "--help", NULL};
+	const char *sample[] = {"spoa-idempotency", "--print-sample", NULL};
+	const char *print[] = {"spoa-idempotency", "-c", a->config,
+	                       "--print-config", NULL};
+	const char *check[] = {"spoa-idempotency", "-c", a->config, "--check",
+	                       NULL};
+	const char *wrong[] = {"spoa-idempotency", "--bogus", NULL};
+
+	assert_true(agent_process_configure(a, "threads = 3", ""));
+	assert_int_equal(agent_process_run(a, version), 0);
+	assert_true(agent_process_said(a, "spoa-idempotency 0."));
+	assert_int_equal(agent_process_run(a, help), 0);
+	assert_true(agent_process_said(a, "--check"));
+	assert_int_equal(agent_process_run(a, sample), 0);
+	assert_true(agent_process_said(a, "[policy default]"));
+	assert_int_equal(agent_process_run(a, print), 0);
+	assert_true(agent_process_said(a, "threads = 3"));
+	assert_int_equal(agent_process_run(a, check), 0);
+	assert_true(agent_process_said(a, "the configuration is valid"));
+	assert_int_equal(agent_process_run(a, wrong), 2);
+	assert_true(agent_process_configure(a, "threads = many", ""));
+	assert_int_equal(agent_process_run(a, check), 2);
+	assert_true(agent_process_said(a, "conf:3"));
+}
+
+static void test_a_store_that_cannot_open_is_said(void **state)
+{
+	struct agent_process *a = *state;
+	const char *run[] = {"spoa-idempotency", "-c", a->config, NULL};
+	FILE *f = fopen(a->store, "w"); /* a file where a directory should be */
+
+	assert_non_null(f);
+	fclose(f);
+	assert_true(agent_process_configure(a, "", ""));
+	assert_int_equal(agent_process_run(a, run), 1);
+	assert_true(agent_process_said(a, "event=start-failed"));
+	assert_true(agent_process_said(a, a->store));
+}
+
+static void test_an_address_in_use_is_said(void **state)
+{
+	struct agent_process *a = started(state, "", "");
+	struct agent_process second = *a;
+	const char *run[] = {"spoa-idempotency", "-c", a->config, NULL};
+
+	assert_int_equal(agent_process_run(&second, run), 1);
+	assert_true(agent_process_said(a, "event=start-failed"));
+	assert_true(agent_process_said(a, a->socket));
+}
+
+#define PROCESS_TEST(function) \
+	cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    PROCESS_TEST(test_a_request_is_executed_once),
+	    PROCESS_TEST(test_messages_that_are_no_use),
+	    PROCESS_TEST(test_kill_9_with_durability_commit),
+	    PROCESS_TEST(test_kill_9_with_durability_none),
+	    PROCESS_TEST(test_sigterm_drains),
+	    PROCESS_TEST(test_sighup_reloads_policies),
+	    PROCESS_TEST(test_a_bad_reload_changes_nothing),
+	    PROCESS_TEST(test_a_reload_says_what_needs_a_restart),
+	    PROCESS_TEST(test_sigusr1_logs_the_counters),
+	    PROCESS_TEST(test_systemd_hands_over_the_socket),
+	    PROCESS_TEST(test_the_watchdog_is_fed),
+	    PROCESS_TEST(test_one_proceeds),
+	    PROCESS_TEST(test_connections_beyond_the_limit_wait),
+	    PROCESS_TEST(test_a_stuck_store_is_an_error),
+	    PROCESS_TEST(test_a_lock_nobody_was_told_of_is_given_back),
+	    PROCESS_TEST(test_locks_end_and_old_tickets_are_lost),
+	    PROCESS_TEST(test_the_command_line),
+	    PROCESS_TEST(test_a_store_that_cannot_open_is_said),
+	    PROCESS_TEST(test_an_address_in_use_is_said),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
