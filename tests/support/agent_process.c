@@ -1,8 +1,10 @@
 #include "tests/support/agent_process.h"
 
 #include <fcntl.h>
+#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +13,6 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
-#include <ftw.h>
 #include <unistd.h>
 
 enum { BOUND_MS = 30000, STEP_MS = 10 };
