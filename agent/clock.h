@@ -10,10 +10,12 @@
  * no lock. */
 uint64_t clock_now_ms(void);
 
-/* Milliseconds since some fixed point, for time-outs. */
+/* Milliseconds since some fixed point, for time-outs; time asleep counts.
+ * Thread-safe, no lock. */
 uint64_t clock_monotonic_ms(void);
 
-/* How far clock_now_ms() is ahead of the wall clock, ms; 0 normally. */
+/* How far clock_now_ms() is ahead of the wall clock, ms; 0 until the wall clock
+ * is set back. Thread-safe, no lock. */
 uint64_t clock_ahead_ms(void);
 
 #endif

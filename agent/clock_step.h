@@ -1,0 +1,53 @@
+/* agent/clock_step.h: the rule behind clock_now_ms(), as pure functions. Only
+ * clock.c and its test include this.
+ *
+ * All that is remembered is one number: how far Unix time is ahead of the time
+ * since boot. It follows the wall clock up and never comes down, so that the
+ * sum of it and the time since boot never goes back. Nanoseconds, because two
+ * roundings to ms would push it up by one for ever. */
+#ifndef AGENT_CLOCK_STEP_H
+#define AGENT_CLOCK_STEP_H
+
+#include <stdint.h>
+
+enum { CLOCK_NS_PER_MS = 1000000 };
+
+/* One reading of both clocks. Read `wall_ns` first: what passes between the
+ * two readings then makes the offset smaller, which is forgotten at the next
+ * reading; the other way round it would be kept for good. */
+struct clock_reading {
+	int64_t wall_ns; /* CLOCK_REALTIME */
+	int64_t boot_ns; /* CLOCK_BOOTTIME */
+};
+
+/* Before the first reading. */
+#define CLOCK_OFFSET_NONE INT64_MIN
+
+/* The offset after `reading`, given the one before it. */
+static inline int64_t clock_step(int64_t offset_ns,
+                                 struct clock_reading reading)
+{
+	int64_t seen_ns = reading.wall_ns - reading.boot_ns;
+
+	return seen_ns > offset_ns ? seen_ns : offset_ns;
+}
+
+/* Unix time in ms, with the offset that clock_step() gave for `reading`. */
+static inline uint64_t clock_step_now_ms(int64_t offset_ns,
+                                         struct clock_reading reading)
+{
+	int64_t now_ns = reading.boot_ns + offset_ns;
+
+	return now_ns > 0 ? (uint64_t)(now_ns / CLOCK_NS_PER_MS) : 0;
+}
+
+/* How far that is ahead of the wall clock. Read `wall_ns` last for this. */
+static inline uint64_t clock_step_ahead_ms(int64_t offset_ns,
+                                           struct clock_reading reading)
+{
+	int64_t ahead_ns = reading.boot_ns + offset_ns - reading.wall_ns;
+
+	return ahead_ns > 0 ? (uint64_t)(ahead_ns / CLOCK_NS_PER_MS) : 0;
+}
+
+#endif
