@@ -57,7 +57,7 @@ bool policy_stores(const struct policy *policy, uint64_t status);
 void policy_set_stored(struct policy *policy, unsigned first, unsigned last,
                        bool stored);
 
-/* Whether the policy drops the header `name` (lower case). */
+/* Whether the policy drops the header `name` (in any case). */
 bool policy_drops(const struct policy *policy, struct spoe_span name);
 
 #endif
