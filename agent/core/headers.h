@@ -18,20 +18,21 @@ bool headers_next(struct spoe_reader *list, struct spoe_span *ret_name,
                   struct spoe_span *ret_value);
 
 enum headers_length {
-	HEADERS_LENGTH_NONE,  /* no Content-Length */
+	HEADERS_LENGTH_NONE,  /* none, or Transfer-Encoding overrides it */
 	HEADERS_LENGTH_VALID, /* one, or several that agree */
 	HEADERS_LENGTH_BAD,   /* not a number, or two that differ */
 };
 
-/* The Content-Length of a valid list (RFC 9110 section 8.6). */
+/* The Content-Length of a valid list; *ret_length is set when it is VALID.
+ * Source: RFC 9110 section 8.6, RFC 9112 section 6.3. */
 enum headers_length headers_content_length(struct spoe_span list,
                                            uint64_t *ret_length);
 
 /* Copies the valid `list` without what must not be replayed: the hop-by-hop
  * headers, those that Connection names, Content-Length (it comes from the
  * body), and those the policy drops. Order and repeats are kept. Returns false
- * when `out` is too small, which cannot be while it has room for list.size + 2
- * bytes. Source: RFC 9110 section 7.6.1. */
+ * and writes nothing when `out` is too small, which cannot be while it has room
+ * for list.size + 2 bytes. Source: RFC 9110 section 7.6.1. */
 bool headers_filter(struct spoe_span list, const struct policy *policy,
                     struct spoe_writer *out);
 

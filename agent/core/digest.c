@@ -1,0 +1,128 @@
+#include "agent/core/digest.h"
+
+#include <assert.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+_Static_assert(RECORD_KEY_SIZE == 32 && RECORD_FINGERPRINT_SIZE == 32,
+               "both are SHA-256");
+
+/* What a field is. No tag means two things, so a record key and a fingerprint
+ * never hash the same bytes either. Records on disk depend on these. */
+enum tag {
+	TAG_SCOPE = 's',
+	TAG_KEY = 'k',
+	TAG_METHOD = 'm',
+	TAG_PATH = 'p',
+	TAG_QUERY = 'q',
+	TAG_BODY = 'b',         /* the whole body */
+	TAG_DIGEST = 'd',       /* what stands for the body */
+	TAG_PARTIAL_BODY = 'c', /* its beginning, and then: */
+	TAG_BODY_SIZE = 'n',    /* its advertised size */
+};
+
+struct digest {
+	EVP_MD *md;
+	EVP_MD_CTX *ctx;
+	bool failed; /* since start() */
+};
+
+static void start(struct digest *d)
+{
+	d->failed = EVP_DigestInit_ex2(d->ctx, d->md, NULL) != 1;
+}
+
+static void add_bytes(struct digest *d, struct spoe_span bytes)
+{
+	if (!d->failed)
+		d->failed =
+		    EVP_DigestUpdate(d->ctx, bytes.data, bytes.size) != 1;
+}
+
+static void add_field(struct digest *d, enum tag tag, struct spoe_span bytes)
+{
+	uint8_t head[1 + 8];
+	struct spoe_writer w = spoe_writer(head, sizeof(head));
+	bool done =
+	    spoe_writer_u8(&w, (uint8_t)tag) && spoe_writer_u64(&w, bytes.size);
+
+	assert(done);
+	add_bytes(d, spoe_span(head, sizeof(head)));
+	add_bytes(d, bytes);
+}
+
+static bool finish(struct digest *d, uint8_t ret_hash[RECORD_KEY_SIZE])
+{
+	return !d->failed && EVP_DigestFinal_ex(d->ctx, ret_hash, NULL) == 1;
+}
+
+struct digest *digest_new(void)
+{
+	struct digest *d = calloc(1, sizeof(*d));
+
+	if (d == NULL)
+		return NULL;
+	d->md = EVP_MD_fetch(NULL, "SHA256", NULL);
+	d->ctx = EVP_MD_CTX_new();
+	/* The first start allocates; those that follow do not. */
+	if (d->md != NULL && d->ctx != NULL) {
+		start(d);
+		if (!d->failed)
+			return d;
+	}
+	digest_free(d);
+	return NULL;
+}
+
+void digest_free(struct digest *d)
+{
+	if (d == NULL)
+		return;
+	EVP_MD_CTX_free(d->ctx);
+	EVP_MD_free(d->md);
+	free(d);
+}
+
+bool digest_record_key(struct digest *d, const struct spoe_span *scopes,
+                       size_t n_scopes, struct spoe_span key,
+                       uint8_t ret_key[RECORD_KEY_SIZE])
+{
+	assert(n_scopes <= DIGEST_SCOPES_MAX);
+	start(d);
+	for (size_t i = 0; i < n_scopes; i++)
+		add_field(d, TAG_SCOPE, scopes[i]);
+	add_field(d, TAG_KEY, key);
+	return finish(d, ret_key);
+}
+
+bool digest_body_partial(const struct digest_request *request)
+{
+	return !request->has_digest && request->body_size > request->body.size;
+}
+
+static void add_body(struct digest *d, const struct digest_request *request)
+{
+	uint8_t size[sizeof(request->body_size)];
+	struct spoe_writer w = spoe_writer(size, sizeof(size));
+
+	if (request->has_digest) {
+		add_field(d, TAG_DIGEST, request->digest);
+	} else if (digest_body_partial(request) &&
+	           spoe_writer_u64(&w, request->body_size)) {
+		add_field(d, TAG_PARTIAL_BODY, request->body);
+		add_field(d, TAG_BODY_SIZE, spoe_span(size, sizeof(size)));
+	} else {
+		add_field(d, TAG_BODY, request->body);
+	}
+}
+
+bool digest_fingerprint(struct digest *d, const struct digest_request *request,
+                        uint8_t ret_fingerprint[RECORD_FINGERPRINT_SIZE])
+{
+	start(d);
+	add_field(d, TAG_METHOD, request->method);
+	add_field(d, TAG_PATH, request->path);
+	add_field(d, TAG_QUERY, request->query);
+	add_body(d, request);
+	return finish(d, ret_fingerprint);
+}

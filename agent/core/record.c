@@ -1,0 +1,166 @@
+#include "agent/core/record.h"
+
+#include "agent/core/crc32c.h"
+
+#include <assert.h>
+
+enum {
+	CRC_SIZE = 4,
+	KEY_SIZE_MAX = 255,
+	KNOWN_FLAGS = RECORD_BODY_PARTIAL | RECORD_HEAD_REQUEST,
+};
+
+/* Ends what was written from `start` on with its CRC. */
+static bool seal(struct spoe_writer *w, size_t start)
+{
+	return spoe_writer_u32(
+	    w, crc32c(spoe_span(w->data + start, w->size - start)));
+}
+
+/* Takes the CRC off the end of `bytes`; false when it does not fit. */
+static bool unseal(struct spoe_span bytes, struct spoe_span *ret_content)
+{
+	struct spoe_span content;
+	struct spoe_reader r;
+	uint32_t crc;
+
+	if (bytes.size < CRC_SIZE)
+		return false;
+	content = spoe_span(bytes.data, bytes.size - CRC_SIZE);
+	r = spoe_reader(spoe_span(bytes.data + content.size, CRC_SIZE));
+	if (!spoe_reader_u32(&r, &crc) || crc != crc32c(content))
+		return false;
+	*ret_content = content;
+	return true;
+}
+
+bool record_encode_head(struct spoe_writer *w, const struct record *record)
+{
+	const size_t start = w->size;
+
+	assert(record->state != RECORD_NONE);
+	assert(record->key.size <= KEY_SIZE_MAX);
+	assert(record->response.size <= UINT32_MAX);
+	if (spoe_writer_u8(w, RECORD_VERSION) &&
+	    spoe_writer_u8(w, (uint8_t)record->state) &&
+	    spoe_writer_u8(w, record->flags) &&
+	    spoe_writer_u8(w, (uint8_t)record->key.size) &&
+	    spoe_writer_u32(w, record->policy_id) &&
+	    spoe_writer_u64(w, record->created_ms) &&
+	    spoe_writer_u64(w, record->deadline_ms) &&
+	    spoe_writer_u64(w, record->expires_ms) &&
+	    spoe_writer_u64(w, record->settled_ms) &&
+	    spoe_writer_bytes(
+		w, spoe_span(record->fingerprint, RECORD_FINGERPRINT_SIZE)) &&
+	    spoe_writer_bytes(w, spoe_span(record->owner, RECORD_OWNER_SIZE)) &&
+	    spoe_writer_u32(w, (uint32_t)record->response.size) &&
+	    spoe_writer_bytes(w, record->key) && seal(w, start))
+		return true;
+	w->size = start;
+	return false;
+}
+
+static bool read_bytes(struct spoe_reader *r, uint8_t *ret_bytes, size_t size)
+{
+	struct spoe_span bytes;
+
+	if (!spoe_reader_bytes(r, size, &bytes))
+		return false;
+	memcpy(ret_bytes, bytes.data, size);
+	return true;
+}
+
+/* The fields behind the version byte, up to the CRC. */
+static bool read_head(struct spoe_reader *r, struct record *record,
+                      uint32_t *ret_response_size)
+{
+	uint8_t state, key_size;
+
+	if (!spoe_reader_u8(r, &state) || !spoe_reader_u8(r, &record->flags) ||
+	    !spoe_reader_u8(r, &key_size) ||
+	    !spoe_reader_u32(r, &record->policy_id) ||
+	    !spoe_reader_u64(r, &record->created_ms) ||
+	    !spoe_reader_u64(r, &record->deadline_ms) ||
+	    !spoe_reader_u64(r, &record->expires_ms) ||
+	    !spoe_reader_u64(r, &record->settled_ms) ||
+	    !read_bytes(r, record->fingerprint, RECORD_FINGERPRINT_SIZE) ||
+	    !read_bytes(r, record->owner, RECORD_OWNER_SIZE) ||
+	    !spoe_reader_u32(r, ret_response_size) ||
+	    !spoe_reader_bytes(r, key_size, &record->key))
+		return false;
+	if (state < RECORD_LOCKED || state > RECORD_SEALED ||
+	    (record->flags & ~KNOWN_FLAGS) != 0)
+		return false;
+	record->state = (enum record_state)state;
+	return r->left == 0;
+}
+
+enum reason record_decode_head(struct spoe_span bytes,
+                               struct record *ret_record,
+                               size_t *ret_response_size)
+{
+	struct record record = {.state = RECORD_NONE};
+	struct spoe_span content;
+	struct spoe_reader r;
+	uint32_t response_size;
+	uint8_t version;
+
+	/* Another version may keep its CRC elsewhere: do not look for it. */
+	if (bytes.size > 0 && bytes.data[0] > RECORD_VERSION)
+		return REASON_RECORD_VERSION;
+	if (!unseal(bytes, &content))
+		return REASON_RECORD_CORRUPT;
+	r = spoe_reader(content);
+	if (!spoe_reader_u8(&r, &version) || version != RECORD_VERSION ||
+	    !read_head(&r, &record, &response_size))
+		return REASON_RECORD_CORRUPT;
+	*ret_record = record;
+	*ret_response_size = response_size;
+	return REASON_NONE;
+}
+
+size_t record_response_capacity(struct spoe_span headers, struct spoe_span body)
+{
+	return sizeof(uint16_t) + spoe_writer_varint_size(headers.size) +
+	       headers.size + body.size + CRC_SIZE;
+}
+
+bool record_encode_response(struct spoe_writer *w,
+                            const struct record_response *response)
+{
+	const size_t start = w->size;
+
+	if (spoe_writer_u16(w, response->status) &&
+	    spoe_writer_string(w, response->headers) &&
+	    spoe_writer_bytes(w, response->body) && seal(w, start))
+		return true;
+	w->size = start;
+	return false;
+}
+
+enum reason record_decode_response(struct spoe_span bytes,
+                                   struct record_response *ret_response)
+{
+	struct record_response response;
+	struct spoe_span content;
+	struct spoe_reader r;
+
+	if (!unseal(bytes, &content))
+		return REASON_RECORD_CORRUPT;
+	r = spoe_reader(content);
+	if (!spoe_reader_u16(&r, &response.status) ||
+	    !spoe_reader_string(&r, &response.headers) ||
+	    !spoe_reader_bytes(&r, r.left, &response.body))
+		return REASON_RECORD_CORRUPT;
+	*ret_response = response;
+	return REASON_NONE;
+}
+
+bool record_owned(const struct record *record,
+                  const uint8_t owner[RECORD_OWNER_SIZE], uint64_t now_ms)
+{
+	return record_alive(record, now_ms) &&
+	       (record->state == RECORD_LOCKED ||
+	        record->state == RECORD_PENDING) &&
+	       memcmp(record->owner, owner, RECORD_OWNER_SIZE) == 0;
+}
