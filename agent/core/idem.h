@@ -62,6 +62,13 @@ void idem_lock(const struct idem_request *request, const struct policy *policy,
                const uint8_t owner[RECORD_OWNER_SIZE], uint64_t now_ms,
                struct record *ret_record);
 
+/* Fills the record that a settle puts in the place of owner's lock at now_ms:
+ * stored or sealed for the policy's response-ttl, or RECORD_NONE. The caller
+ * adds the response. */
+void idem_settle(enum record_state state, const struct policy *policy,
+                 const uint8_t owner[RECORD_OWNER_SIZE], uint64_t now_ms,
+                 struct record *ret_record);
+
 /* The upstream's response as HAProxy handed it over. */
 struct idem_response {
 	uint64_t status;
@@ -76,7 +83,8 @@ enum idem_disposition { IDEM_STORE, IDEM_RELEASE, IDEM_SEAL };
 
 /* What becomes of a response, and why. A body that is not known to be whole is
  * never IDEM_STORE unless the policy trusts it (DESIGN.md section 4, "Is the
- * body whole?"); a message that cannot be read is IDEM_SEAL. */
+ * body whole?"), and one that contradicts its message not even then; a message
+ * that cannot be read is IDEM_SEAL. */
 enum idem_disposition idem_dispose(const struct idem_response *response,
                                    const struct policy *policy,
                                    enum reason *ret_reason);

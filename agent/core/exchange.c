@@ -1,0 +1,288 @@
+#include "agent/core/exchange.h"
+
+#include "agent/core/headers.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+void exchange_init(struct exchange *x)
+{
+	*x = (struct exchange){.state = EXCHANGE_IDLE};
+}
+
+void exchange_fini(struct exchange *x)
+{
+	free(x->response);
+	x->response = NULL;
+}
+
+static void reply_verdict(struct exchange *x, enum idem_verdict verdict,
+                          enum reason reason, struct exchange_todo *todo)
+{
+	x->reply.answer = (struct idem_answer){
+	    .verdict = verdict,
+	    .reason = reason,
+	};
+	x->reply.reason = reason;
+	x->replied = true;
+	todo->reply = true;
+}
+
+static void reply_outcome(struct exchange *x, enum idem_outcome outcome,
+                          enum reason reason, struct exchange_todo *todo)
+{
+	x->reply.outcome = outcome;
+	x->reply.reason = reason;
+	x->replied = true;
+	todo->reply = true;
+}
+
+static void reply_error(struct exchange *x, enum reason reason,
+                        struct exchange_todo *todo)
+{
+	if (x->reply.is_check)
+		reply_verdict(x, IDEM_ERROR, reason, todo);
+	else
+		reply_outcome(x, IDEM_OUTCOME_ERROR, reason, todo);
+}
+
+static void finish(struct exchange *x, struct exchange_todo *todo)
+{
+	x->state = EXCHANGE_DONE;
+	todo->finished = true;
+}
+
+static void submit(struct exchange *x, enum exchange_state state,
+                   enum record_op_type type, uint64_t now_ms,
+                   struct exchange_todo *todo)
+{
+	x->state = state;
+	x->op.type = type;
+	x->op.now_ms = now_ms;
+	todo->submit = true;
+}
+
+static void check(struct exchange *x, const struct exchange_event *event,
+                  struct exchange_todo *todo)
+{
+	const struct idem_request *request = event->request;
+	struct ticket *ticket = &x->reply.ticket;
+
+	assert(request->key.size <= KEY_MAX);
+	x->policy = event->policy;
+	x->request = *request;
+	x->key.size = (uint8_t)request->key.size;
+	memcpy(x->key.text, request->key.data, request->key.size);
+	x->request.key = key_span(&x->key);
+
+	x->reply.is_check = true;
+	memcpy(ticket->record_key, request->record_key, RECORD_KEY_SIZE);
+	memcpy(ticket->owner, event->owner, RECORD_OWNER_SIZE);
+	ticket->policy_id = x->policy->id;
+	ticket->head = request->head;
+
+	memcpy(x->op.record_key, request->record_key, RECORD_KEY_SIZE);
+	idem_lock(&x->request, x->policy, event->owner, event->now_ms,
+	          &x->op.record);
+	submit(x, EXCHANGE_CLAIMING, RECORD_OP_CLAIM, event->now_ms, todo);
+	todo->wake_ms = event->now_ms + event->timeout_ms;
+}
+
+/* Encodes what will be replayed; x->response owns it. False when out of
+ * memory. */
+static bool encode_response(struct exchange *x,
+                            const struct idem_response *response,
+                            struct spoe_span *ret_encoded)
+{
+	/* The filter adds an end mark where there was no list at all. It
+	 * writes behind the place of the encoded response, which begins with
+	 * the size of what it keeps. */
+	const struct spoe_span most =
+	    spoe_span(response->headers.data, response->headers.size + 2);
+	const size_t capacity = record_response_capacity(most, response->body);
+	struct record_response kept = {
+	    .status = (uint16_t)response->status,
+	    .body = response->body,
+	};
+	struct spoe_writer headers, out;
+	bool done;
+
+	x->response = malloc(capacity + most.size);
+	if (x->response == NULL)
+		return false;
+	headers = spoe_writer(x->response + capacity, most.size);
+	done = headers_filter(response->headers, x->policy, &headers);
+	kept.headers = spoe_span(headers.data, headers.size);
+	out = spoe_writer(x->response, capacity);
+	done = done && record_encode_response(&out, &kept);
+	assert(done);
+	*ret_encoded = spoe_span(out.data, out.size);
+	return true;
+}
+
+/* What the lock is to become, and the outcome when the store agrees. */
+static enum record_state dispose(struct exchange *x,
+                                 const struct idem_response *response,
+                                 struct spoe_span *ret_encoded)
+{
+	enum idem_disposition disposition;
+
+	disposition = idem_dispose(response, x->policy, &x->reply.reason);
+	if (disposition == IDEM_RELEASE) {
+		x->reply.outcome = IDEM_OUTCOME_RELEASED;
+		return RECORD_NONE;
+	}
+	if (disposition == IDEM_STORE &&
+	    encode_response(x, response, ret_encoded)) {
+		x->reply.outcome = IDEM_OUTCOME_STORED;
+		return RECORD_STORED;
+	}
+	/* It was executed: without the memory to keep its response it must
+	 * still never run again, and that needs no memory. */
+	if (disposition == IDEM_STORE)
+		x->reply.reason = REASON_NO_MEMORY;
+	x->reply.outcome = IDEM_OUTCOME_SEALED;
+	return RECORD_SEALED;
+}
+
+static void complete(struct exchange *x, const struct exchange_event *event,
+                     struct exchange_todo *todo)
+{
+	struct idem_response response = *event->response;
+	struct spoe_span encoded = spoe_span(NULL, 0);
+	enum record_state state;
+
+	x->policy = event->policy;
+	x->reply.ticket = *event->ticket;
+	response.head = response.head || event->ticket->head;
+	state = dispose(x, &response, &encoded);
+
+	memcpy(x->op.record_key, event->ticket->record_key, RECORD_KEY_SIZE);
+	idem_settle(state, x->policy, event->ticket->owner, event->now_ms,
+	            &x->op.record);
+	x->op.record.response = encoded;
+	submit(x, EXCHANGE_SETTLING, RECORD_OP_SETTLE, event->now_ms, todo);
+	todo->wake_ms = event->now_ms + event->timeout_ms;
+}
+
+/* Gives back a lock that was, or may have been, granted and that nobody was
+ * told of. When this fails too, the lock ends at its deadline. */
+static void release(struct exchange *x, uint64_t now_ms,
+                    struct exchange_todo *todo)
+{
+	idem_settle(RECORD_NONE, x->policy, x->reply.ticket.owner, now_ms,
+	            &x->op.record);
+	submit(x, EXCHANGE_RELEASING, RECORD_OP_SETTLE, now_ms, todo);
+}
+
+static void claim_failed(struct exchange *x, enum reason reason,
+                         uint64_t now_ms, struct exchange_todo *todo)
+{
+	if (!x->replied)
+		reply_error(x, reason, todo);
+	release(x, now_ms, todo);
+}
+
+static void claim_granted(struct exchange *x, uint64_t now_ms,
+                          struct exchange_todo *todo)
+{
+	/* A lock that ran out on its way here may have been taken over. */
+	if (x->replied || now_ms >= x->op.record.deadline_ms) {
+		claim_failed(x, REASON_STORE_SLOW, now_ms, todo);
+		return;
+	}
+	reply_verdict(x, IDEM_PROCEED, REASON_NONE, todo);
+	finish(x, todo);
+}
+
+static void claim_found(struct exchange *x, const struct record *found,
+                        uint64_t now_ms, struct exchange_todo *todo)
+{
+	if (!x->replied) {
+		idem_decide(found, &x->request, x->policy, now_ms,
+		            &x->reply.answer);
+		x->reply.reason = x->reply.answer.reason;
+		x->replied = true;
+		todo->reply = true;
+	}
+	finish(x, todo);
+}
+
+static void claim_answered(struct exchange *x,
+                           const struct record_answer *answer, uint64_t now_ms,
+                           struct exchange_todo *todo)
+{
+	if (answer->health != REASON_NONE)
+		claim_failed(x, answer->health, now_ms, todo);
+	else if (answer->result == RECORD_GRANTED)
+		claim_granted(x, now_ms, todo);
+	else if (answer->result == RECORD_FOUND && answer->found != NULL)
+		claim_found(x, answer->found, now_ms, todo);
+	else
+		claim_failed(x, REASON_INTERNAL, now_ms, todo);
+}
+
+static void settle_answered(struct exchange *x,
+                            const struct record_answer *answer,
+                            struct exchange_todo *todo)
+{
+	if (x->replied)
+		;
+	else if (answer->health != REASON_NONE)
+		reply_error(x, answer->health, todo);
+	else if (answer->result == RECORD_SETTLED)
+		reply_outcome(x, x->reply.outcome, x->reply.reason, todo);
+	else if (answer->result == RECORD_LOST)
+		reply_outcome(x, IDEM_OUTCOME_LOST, REASON_NOT_OWNER, todo);
+	else
+		reply_error(x, REASON_INTERNAL, todo);
+	finish(x, todo);
+}
+
+static void answered(struct exchange *x, const struct exchange_event *event,
+                     struct exchange_todo *todo)
+{
+	switch (x->state) {
+	case EXCHANGE_CLAIMING:
+		claim_answered(x, event->answer, event->now_ms, todo);
+		return;
+	case EXCHANGE_SETTLING:
+		settle_answered(x, event->answer, todo);
+		return;
+	case EXCHANGE_RELEASING:
+		finish(x, todo);
+		return;
+	case EXCHANGE_IDLE:
+	case EXCHANGE_DONE:
+		break;
+	}
+	assert(!"an answer that nobody waits for");
+}
+
+void exchange_step(struct exchange *x, const struct exchange_event *event,
+                   struct exchange_todo *ret_todo)
+{
+	*ret_todo = (struct exchange_todo){.submit = false};
+	switch (event->type) {
+	case EXCHANGE_CHECK:
+		assert(x->state == EXCHANGE_IDLE);
+		check(x, event, ret_todo);
+		return;
+	case EXCHANGE_COMPLETE:
+		assert(x->state == EXCHANGE_IDLE);
+		complete(x, event, ret_todo);
+		return;
+	case EXCHANGE_ANSWER:
+		answered(x, event, ret_todo);
+		return;
+	case EXCHANGE_TIMEOUT:
+		assert(x->state != EXCHANGE_IDLE);
+		if (!x->replied)
+			reply_error(x, REASON_STORE_SLOW, ret_todo);
+		return;
+	case EXCHANGE_GONE:
+		x->replied = true;
+		return;
+	}
+	assert(!"an event of no known type");
+}
