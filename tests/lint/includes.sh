@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Who may include what, and who may read the clock: DESIGN.md, "The shape of
+# the code". Nothing points up, and paths start at the root of the repository.
+set -euo pipefail
+
+find spoe agent -name '*.[ch]' -print0 | sort -z | xargs -0 awk '
+BEGIN {
+	codec = "spoe/(span|reader|writer)\\.h$"
+	own["spoe"] = "^spoe/"
+	own["core"] = "^(agent/core/|" codec ")"
+	own["store"] = "^(agent/core/|agent/store/|" codec ")"
+	own["net"] = "^(spoe/|agent/net/)"
+	own["shell"] = "."
+
+	# The pure layers: what of the system they may see. For the others:
+	# libraries that belong to one place only.
+	pure = "^<(assert|ctype|inttypes|limits|stdbool|stddef|stdint|string)\\.h>"
+	system_["spoe"] = pure
+	system_["core"] = pure "|^<(stdlib|strings)\\.h>|^<openssl/|^<isa-l"
+	system_["store"] = system_["net"] = system_["shell"] = "."
+	home["lmdb.h"] = "^agent/store/"
+	home["ini.h"] = "^agent/config"
+	home["ev.h"] = "^agent/"
+	home["systemd/"] = "^agent/[a-z_]+\\.[ch]$"
+}
+function complain(text) {
+	printf "%s:%d: %s\n", FILENAME, FNR, text
+	bad = 1
+}
+FNR == 1 {
+	layer = "shell"
+	if (FILENAME ~ /^spoe\//) layer = "spoe"
+	else if (FILENAME ~ /^agent\/core\//) layer = "core"
+	else if (FILENAME ~ /^agent\/store\//) layer = "store"
+	else if (FILENAME ~ /^agent\/net\//) layer = "net"
+}
+/^[ \t]*#[ \t]*include[ \t]*"/ {
+	split($0, part, "\"")
+	if (part[2] !~ own[layer])
+		complain(layer " must not know " part[2])
+	if ((getline ignored < part[2]) < 0)
+		complain(part[2] " is not a file below the root")
+	close(part[2])
+}
+/^[ \t]*#[ \t]*include[ \t]*</ {
+	header = $0
+	sub(/^[^<]*/, "", header)
+	if (header !~ system_[layer])
+		complain(layer " must not include " header)
+	for (name in home)
+		if (index(header, "<" name) == 1 && FILENAME !~ home[name])
+			complain(header " belongs to " home[name])
+}
+layer != "shell" && /(clock_gettime|gettimeofday|[^_a-z]time) ?\(/ {
+	if ($0 !~ /^[ \t]*(\/?\*|\/\/)/)
+		complain("only the shell reads the clock")
+}
+layer == "spoe" && /[^_a-z](malloc|calloc|realloc|strdup|free) ?\(/ {
+	complain("spoe does not allocate")
+}
+END { exit bad }'
