@@ -1,6 +1,11 @@
 /* agent/net/address.h: where to listen, as people write it:
- * `127.0.0.1:9000`, `[::1]:9000`, `*:9000`, `unix:/run/x.sock`, `/run/x.sock`,
- * `@abstract`; and opening a listening socket there. */
+ *
+ *     127.0.0.1:9000        [::1]:9000
+ *     *:9000                every IPv4 address; `[::]:9000` every IPv6 one
+ *     unix:/run/x.sock      /run/x.sock
+ *     @name                 Linux's abstract Unix sockets
+ *
+ * and opening a listening socket there. Port 0 is any free port. */
 #ifndef AGENT_NET_ADDRESS_H
 #define AGENT_NET_ADDRESS_H
 
@@ -11,6 +16,9 @@ struct address {
 	struct sockaddr_storage storage;
 	socklen_t size;
 };
+
+/* Longest text of address_format(), its NUL included. */
+enum { ADDRESS_TEXT_SIZE = 128 };
 
 /* Reads `text`; 0, or -1 with a text for people (what is wrong, what is
  * expected). Names are not looked up: an address must be numeric. */

@@ -3,45 +3,37 @@
  * bounded number), and applies back-pressure. It does not know what a message
  * means.
  *
+ *     open -> (draining) -> closing -> lingering -> freed
+ *
+ * Closing: our last frame (DISCONNECT, or the HELLO of a health check) is being
+ * written. Lingering: we have shut down our side and wait, not for long, for
+ * the peer to close its own; a plain close would turn what it sent meanwhile
+ * into a reset, which destroys our last frame.
+ *
  * Memory: reads and writes go through buffers that all connections of a server
  * share (struct connection_buffers); a connection owns bytes only while a
- * frame is incomplete or the peer does not read. */
+ * frame is incomplete, no slot is free, or the peer does not read. */
 #ifndef AGENT_NET_CONNECTION_H
 #define AGENT_NET_CONNECTION_H
 
+#include "agent/net/notify.h"
 #include "agent/net/transport.h"
-#include "spoe/ack.h"
 #include "spoe/session.h"
 
 struct connection;
 
-/* One NOTIFY that waits for its ACK. Lives in its connection from
- * handler.notify() until notify_ack_send(), or until handler.gone(). */
-struct notify {
-	struct connection *connection;
-	void *owner; /* the handler's, untouched by the connection */
-	uint64_t stream_id;
-	uint64_t frame_id;
-	/* private */
-	struct notify *next;
-	struct notify *prev;
-};
-
+/* The rows of agent/net/connection_end.def. */
 enum connection_end {
-	CONNECTION_END_EOF,      /* the peer closed or reset it */
-	CONNECTION_END_PEER,     /* HAPROXY-DISCONNECT */
-	CONNECTION_END_PROTOCOL, /* we disconnected it for a protocol error */
-	CONNECTION_END_HEALTHCHECK,
-	CONNECTION_END_IDLE,  /* nothing came for idle_timeout_ms */
-	CONNECTION_END_HELLO, /* no HELLO within hello_timeout_ms */
-	CONNECTION_END_DRAIN, /* we are stopping */
-	CONNECTION_END_IO,    /* a socket error */
-	CONNECTION_END_MEMORY,
+#define CONNECTION_END(name, text, help) CONNECTION_END_##name,
+#include "agent/net/connection_end.def"
+#undef CONNECTION_END
 };
 
 /* The name of an end for logs ("eof", "peer", ...); never NULL. */
 const char *connection_end_text(enum connection_end end);
 
+/* Called from the loop. May answer NOTIFYs and drain connections; must not
+ * close a connection, nor free the server. */
 struct connection_handler {
 	/* A NOTIFY came. It must be answered once with notify_ack_begin() and
 	 * notify_ack_send(), now or later. `payload` is valid during the call
@@ -62,17 +54,21 @@ struct connection_handler {
 struct connection_options {
 	struct spoe_session_options session;
 	size_t max_in_flight; /* NOTIFYs waiting for an ACK; at least 1 */
+	/* From the accept to the whole HELLO. 0: no limit */
 	uint64_t hello_timeout_ms;
-	uint64_t idle_timeout_ms; /* 0: none */
+	/* Without a byte, and with no NOTIFY waiting. 0: no limit */
+	uint64_t idle_timeout_ms;
 	const struct connection_handler *handler;
 	void *cookie; /* for the handler */
 };
 
-/* Scratch space shared by all connections of one loop. */
+/* Scratch space shared by all connections of one loop; its owner frees both. */
 struct connection_buffers {
 	uint8_t *input;
-	size_t input_size;
-	uint8_t *output; /* where ACKs are built */
+	size_t input_size; /* at least 1 */
+	/* Where ACKs are built; NULL at first. Connections grow it with
+	 * realloc() to the largest ACK that one of them may send. */
+	uint8_t *output;
 	size_t output_size;
 };
 
@@ -93,30 +89,21 @@ struct connection *connection_new(struct ev_loop *loop, int fd,
                                   struct connection_buffers *buffers,
                                   struct connection_counters *counters);
 
-/* Ends it at once: gone() for each waiting NOTIFY, then closed(), then free. */
+/* Ends it at once: gone() for each waiting NOTIFY, then closed(), then free.
+ * Not inside one of its own call-backs. */
 void connection_close(struct connection *c, enum connection_end end);
 
 /* Ends it when the last waiting NOTIFY is answered, with DISCONNECT status 0.
- * Frames that come meanwhile are not taken. */
+ * Frames that come meanwhile are not taken. Never frees it inside the call. */
 void connection_drain(struct connection *c);
 
-/* Checks the time-outs; call it now and then. May close and free `c`. */
+/* Checks the time-outs; call it now and then, with a clock that never goes
+ * back: a time-out is late by up to two calls. May close and free `c`. */
 void connection_tick(struct connection *c, uint64_t monotonic_ms);
 
 const struct spoe_session *connection_session(const struct connection *c);
 
 /* NOTIFYs waiting for an ACK. */
 size_t connection_in_flight(const struct connection *c);
-
-/* Begins the ACK of `n` in the shared output buffer; nothing else may be begun
- * before notify_ack_send(). Returns a builder that has failed already when the
- * session cannot send any more. */
-void notify_ack_begin(struct notify *n, struct spoe_ack *ret_ack);
-
-/* Sends the ACK in one write and forgets `n`. Returns false, and keeps `n`,
- * when the ACK could not be built (too large, or empty): begin another. An ACK
- * that cannot be written closes the connection later, from the loop, never
- * inside this call. */
-bool notify_ack_send(struct notify *n, struct spoe_ack *ack);
 
 #endif

@@ -9,15 +9,16 @@ struct ev_loop;
 struct listener;
 
 struct listener_handler {
-	/* Takes over `fd`. */
+	/* Takes over `fd`. May pause the listener, must not free it. */
 	void (*accepted)(void *cookie, int fd);
 	/* accept() failed with `error` (an errno value: EMFILE, ...); the
-	 * listener pauses and tries again by itself. */
+	 * listener rests for a moment and tries again by itself. */
 	void (*failed)(void *cookie, int error);
 };
 
-/* Takes over `fd`, a listening socket. NULL when out of memory (then `fd` is
- * still the caller's). `handler` must outlive the listener. */
+/* Takes over `fd`, a listening socket, and makes it non-blocking. NULL when
+ * out of memory (then `fd` is still the caller's). `handler` must outlive the
+ * listener. */
 struct listener *listener_new(struct ev_loop *loop, int fd,
                               const struct listener_handler *handler,
                               void *cookie);

@@ -11,14 +11,16 @@ struct server;
 struct server *server_new(struct ev_loop *loop,
                           const struct connection_options *options);
 
-/* Closes every connection (gone() and closed() are called); NULL is fine. */
+/* Closes every connection (gone() and closed() are called); NULL is fine. Not
+ * inside a call-back of a connection. */
 void server_free(struct server *s);
 
-/* Takes over the connected `fd` in any case. False when out of memory: then
- * `fd` is closed. */
+/* Takes over the connected, non-blocking `fd` in any case. False when out of
+ * memory: then `fd` is closed. */
 bool server_adopt(struct server *s, int fd);
 
-/* Drains every connection; call-backs go on until server_connections() is 0. */
+/* Drains every connection, and every one that is adopted from now on;
+ * call-backs go on until server_connections() is 0. */
 void server_drain(struct server *s);
 
 size_t server_connections(const struct server *s);

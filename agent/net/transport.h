@@ -33,8 +33,12 @@ void transport_init(struct transport *t, struct ev_loop *loop, int fd,
 /* Stops watching and closes the socket. */
 void transport_fini(struct transport *t);
 
-/* Which call-backs are wanted from now on; level-triggered. */
+/* Which call-backs are wanted from now on; level-triggered. Costs nothing when
+ * nothing changes. */
 void transport_watch(struct transport *t, bool read, bool write);
+
+/* Whether transport_watch() asked for `readable` last. */
+bool transport_reading(const struct transport *t);
 
 /* Reads up to `size` bytes: TRANSPORT_OK with *ret_read > 0, or why not. */
 enum transport_status transport_read(struct transport *t, void *buffer,
@@ -45,5 +49,8 @@ enum transport_status transport_read(struct transport *t, void *buffer,
 enum transport_status transport_write(struct transport *t,
                                       struct spoe_span bytes,
                                       size_t *ret_written);
+
+/* Tells the peer that nothing more will be written; reading goes on. */
+void transport_shut(struct transport *t);
 
 #endif

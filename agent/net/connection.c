@@ -1,0 +1,456 @@
+#include "agent/net/connection.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "agent/net/connection_private.h"
+
+enum {
+	/* Reads before the loop's other connections have their turn. */
+	READS_MAX = 4,
+	/* For a peer to take our last frame, and again to close its side. */
+	CLOSING_MS = 2000,
+};
+
+const char *connection_end_text(enum connection_end end)
+{
+	switch (end) {
+#define CONNECTION_END(name, text, help) \
+	case CONNECTION_END_##name:      \
+		return text;
+#include "agent/net/connection_end.def"
+#undef CONNECTION_END
+	}
+	return "unknown";
+}
+
+/* --- marks: see connection_private.h --- */
+
+void connection_later(struct connection *c)
+{
+	ev_feed_event(c->transport.loop, &c->later, EV_CUSTOM);
+}
+
+static void set_end(struct connection *c, enum connection_end end,
+                    enum spoe_status status)
+{
+	/* The first reason counts. */
+	if (c->phase >= CONNECTION_CLOSING)
+		return;
+	c->end = end;
+	c->end_status = status;
+}
+
+void connection_leave(struct connection *c, enum connection_end end,
+                      enum spoe_status status)
+{
+	if (c->phase >= CONNECTION_CLOSING)
+		return;
+	set_end(c, end, status);
+	spoe_session_disconnect(&c->session, status);
+	c->phase = CONNECTION_CLOSING;
+	c->touched = true;
+	connection_later(c);
+}
+
+void connection_break(struct connection *c, enum connection_end end)
+{
+	set_end(c, end, SPOE_STATUS_OK);
+	/* Never sent; but no ACK can be begun from now on. */
+	spoe_session_disconnect(&c->session, SPOE_STATUS_IO);
+	c->phase = CONNECTION_BROKEN;
+	connection_later(c);
+}
+
+/* --- frames --- */
+
+/* Sends what the session itself has to say. */
+static void send_session(struct connection *c)
+{
+	struct spoe_span output = spoe_session_output(&c->session);
+
+	if (output.size == 0 || c->phase == CONNECTION_BROKEN)
+		return;
+	connection_send(c, output);
+	spoe_session_output_taken(&c->session);
+}
+
+static void take_ready(struct connection *c)
+{
+	send_session(c);
+	if (c->phase == CONNECTION_OPEN)
+		c->options->handler->ready(c->options->cookie, c);
+}
+
+static void take_notify(struct connection *c, const struct spoe_event *event)
+{
+	struct notify *n = notify_take(&c->slots, c);
+
+	if (!n) {
+		connection_leave(c, CONNECTION_END_MEMORY,
+		                 SPOE_STATUS_RESOURCE);
+		return;
+	}
+	n->stream_id = event->notify.stream_id;
+	n->frame_id = event->notify.frame_id;
+	c->options->handler->notify(c->options->cookie, n,
+	                            event->notify.payload);
+}
+
+static void take_close(struct connection *c, const struct spoe_event *event)
+{
+	enum connection_end end = CONNECTION_END_PROTOCOL;
+
+	if (event->close.healthcheck)
+		end = CONNECTION_END_HEALTHCHECK;
+	else if (event->close.by_peer)
+		end = CONNECTION_END_PEER;
+	connection_leave(c, end, event->close.status);
+}
+
+static void take_event(struct connection *c, const struct spoe_event *event)
+{
+	c->counters->frames_in++;
+	switch (event->type) {
+	case SPOE_EVENT_NONE:
+		break;
+	case SPOE_EVENT_READY:
+		take_ready(c);
+		break;
+	case SPOE_EVENT_NOTIFY:
+		take_notify(c, event);
+		break;
+	case SPOE_EVENT_IGNORED:
+		c->counters->frames_ignored++;
+		break;
+	case SPOE_EVENT_CLOSE:
+		take_close(c, event);
+		break;
+	}
+}
+
+/* A peer that does not read its answers gets no more of them. */
+static bool may_take(const struct connection *c)
+{
+	return c->phase == CONNECTION_OPEN && c->unsent.size == 0 &&
+	       c->slots.in_flight < c->options->max_in_flight;
+}
+
+/* Takes the frames that `in` holds, as far as may be; returns the bytes
+ * consumed. */
+static size_t take_frames(struct connection *c, struct spoe_span in)
+{
+	size_t used = 0;
+
+	c->in_call_back = true;
+	while (may_take(c)) {
+		struct spoe_event event;
+
+		used += spoe_session_feed(
+		    &c->session, spoe_span(in.data + used, in.size - used),
+		    &event);
+		if (event.type == SPOE_EVENT_NONE)
+			break;
+		take_event(c, &event);
+	}
+	c->in_call_back = false;
+	return used;
+}
+
+/* --- input --- */
+
+static void take_scratch(struct connection *c, size_t size)
+{
+	const uint8_t *input = c->buffers->input;
+	size_t used = take_frames(c, spoe_span(input, size));
+
+	if (c->phase == CONNECTION_OPEN &&
+	    !bytes_append(&c->kept, spoe_span(input + used, size - used)))
+		connection_leave(c, CONNECTION_END_MEMORY,
+		                 SPOE_STATUS_RESOURCE);
+}
+
+static void take_kept(struct connection *c)
+{
+	if (c->kept.size > 0)
+		bytes_consume(&c->kept, take_frames(c, bytes_span(&c->kept)));
+}
+
+/* Where the next bytes go: normally into the shared buffer; behind a frame
+ * that is incomplete, up to its end. NULL when out of memory. */
+static uint8_t *input_room(struct connection *c, size_t *ret_size)
+{
+	uint8_t *room;
+	size_t wanted;
+
+	if (c->kept.size == 0) {
+		*ret_size = c->buffers->input_size;
+		return c->buffers->input;
+	}
+	room = bytes_room(&c->kept, ret_size);
+	wanted = spoe_session_wanted(&c->session, bytes_span(&c->kept));
+	assert(wanted > c->kept.size);
+	if (*ret_size > wanted - c->kept.size)
+		*ret_size = wanted - c->kept.size;
+	return room;
+}
+
+/* False when a status that is not OK ended the connection or there is nothing
+ * to read now. */
+static bool is_read(struct connection *c, enum transport_status status,
+                    size_t size)
+{
+	switch (status) {
+	case TRANSPORT_OK:
+		c->counters->bytes_in += size;
+		return true;
+	case TRANSPORT_AGAIN:
+		return false;
+	case TRANSPORT_EOF:
+		connection_break(c, CONNECTION_END_EOF);
+		return false;
+	case TRANSPORT_ERROR:
+		connection_break(c, CONNECTION_END_IO);
+		return false;
+	}
+	return false;
+}
+
+static bool may_read(const struct connection *c)
+{
+	if (c->phase == CONNECTION_LINGERING)
+		return true;
+	/* Bytes that are kept while a slot is free are half a frame. */
+	return c->phase == CONNECTION_OPEN && c->unsent.size == 0 &&
+	       (c->kept.size == 0 ||
+	        c->slots.in_flight < c->options->max_in_flight);
+}
+
+/* One read; true when there is probably more. */
+static bool read_once(struct connection *c)
+{
+	size_t room = 0;
+	size_t size = 0;
+	uint8_t *into = input_room(c, &room);
+
+	if (!into) {
+		connection_leave(c, CONNECTION_END_MEMORY,
+		                 SPOE_STATUS_RESOURCE);
+		return false;
+	}
+	if (!is_read(c, transport_read(&c->transport, into, room, &size), size))
+		return false;
+	/* The time for HELLO runs on, whatever comes before it. */
+	if (c->session.state != SPOE_SESSION_CONNECTING)
+		c->touched = true;
+	if (c->kept.size == 0) {
+		take_scratch(c, size);
+	} else {
+		bytes_added(&c->kept, size);
+		take_kept(c);
+	}
+	return size == room && may_read(c);
+}
+
+/* What still comes while we linger is of no use; its end is. */
+static bool drop_once(struct connection *c)
+{
+	size_t size = 0;
+
+	return is_read(c,
+	               transport_read(&c->transport, c->buffers->input,
+	                              c->buffers->input_size, &size),
+	               size);
+}
+
+/* --- life --- */
+
+static void release_all(struct connection *c)
+{
+	while (c->slots.first) {
+		struct notify *n = c->slots.first;
+
+		c->options->handler->gone(c->options->cookie, n);
+		notify_release(&c->slots, n);
+	}
+}
+
+static void finish(struct connection *c)
+{
+	c->in_call_back = true;
+	release_all(c);
+	c->options->handler->closed(c->options->cookie, c, c->end,
+	                            c->end_status);
+	ev_clear_pending(c->transport.loop, &c->later);
+	transport_fini(&c->transport);
+	bytes_clear(&c->kept);
+	bytes_clear(&c->unsent);
+	notify_slots_fini(&c->slots);
+	free(c);
+}
+
+static void go_on_closing(struct connection *c)
+{
+	send_session(c);
+	c->in_call_back = true;
+	release_all(c);
+	c->in_call_back = false;
+	bytes_clear(&c->kept);
+	if (c->phase != CONNECTION_CLOSING || c->unsent.size > 0)
+		return;
+	transport_shut(&c->transport);
+	c->phase = CONNECTION_LINGERING;
+	c->touched = true;
+}
+
+static void update_watch(struct connection *c)
+{
+	bool read = may_read(c);
+
+	if (c->phase == CONNECTION_OPEN && !read &&
+	    transport_reading(&c->transport))
+		c->counters->pauses++;
+	transport_watch(&c->transport, read, c->unsent.size > 0);
+}
+
+/* Does what follows from where the connection is now: every call-back of the
+ * loop ends here. May free it. */
+static void settle(struct connection *c)
+{
+	if (c->phase == CONNECTION_OPEN)
+		take_kept(c);
+	if (c->phase == CONNECTION_DRAINING && c->slots.in_flight == 0)
+		connection_leave(c, CONNECTION_END_DRAIN, SPOE_STATUS_OK);
+	if (c->phase == CONNECTION_CLOSING)
+		go_on_closing(c);
+	if (c->phase == CONNECTION_BROKEN) {
+		finish(c);
+		return;
+	}
+	update_watch(c);
+}
+
+/* The transport is the first field. */
+static struct connection *connection_of(struct transport *t)
+{
+	return (struct connection *)(void *)t;
+}
+
+static void on_readable(struct transport *t)
+{
+	struct connection *c = connection_of(t);
+
+	for (int reads = 0; reads < READS_MAX && may_read(c); reads++) {
+		bool more = c->phase == CONNECTION_LINGERING ? drop_once(c)
+		                                             : read_once(c);
+
+		if (!more)
+			break;
+	}
+	settle(c);
+}
+
+static void on_writable(struct transport *t)
+{
+	struct connection *c = connection_of(t);
+
+	connection_flush(c);
+	settle(c);
+}
+
+static void on_later(struct ev_loop *loop, ev_watcher *watcher, int revents)
+{
+	struct connection *c = watcher->data;
+
+	(void)loop;
+	(void)revents;
+	settle(c);
+}
+
+struct connection *connection_new(struct ev_loop *loop, int fd,
+                                  const struct connection_options *options,
+                                  struct connection_buffers *buffers,
+                                  struct connection_counters *counters)
+{
+	struct connection *c;
+
+	assert(options->max_in_flight > 0);
+	assert(buffers->input_size > 0);
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return NULL;
+	transport_init(&c->transport, loop, fd, on_readable, on_writable);
+	ev_init(&c->later, on_later);
+	c->later.data = c;
+	spoe_session_init(&c->session, &options->session);
+	c->options = options;
+	c->buffers = buffers;
+	c->counters = counters;
+	c->touched = true;
+	transport_watch(&c->transport, true, false);
+	return c;
+}
+
+void connection_close(struct connection *c, enum connection_end end)
+{
+	assert(!c->in_call_back);
+	set_end(c, end, SPOE_STATUS_OK);
+	finish(c);
+}
+
+void connection_drain(struct connection *c)
+{
+	if (c->phase != CONNECTION_OPEN)
+		return;
+	c->phase = CONNECTION_DRAINING;
+	connection_later(c);
+}
+
+/* How long it may stay as it is; 0: for ever. */
+static uint64_t time_limit(const struct connection *c)
+{
+	switch (c->phase) {
+	case CONNECTION_OPEN:
+		if (c->session.state == SPOE_SESSION_CONNECTING)
+			return c->options->hello_timeout_ms;
+		return c->slots.in_flight == 0 ? c->options->idle_timeout_ms
+		                               : 0;
+	case CONNECTION_CLOSING:
+	case CONNECTION_LINGERING:
+		return CLOSING_MS;
+	case CONNECTION_DRAINING: /* answers are on their way */
+	case CONNECTION_BROKEN:   /* the loop is about to free it */
+		return 0;
+	}
+	return 0;
+}
+
+void connection_tick(struct connection *c, uint64_t monotonic_ms)
+{
+	uint64_t limit = time_limit(c);
+
+	if (c->touched) {
+		c->touched = false;
+		c->quiet_since_ms = monotonic_ms;
+		return;
+	}
+	if (limit == 0 || monotonic_ms - c->quiet_since_ms < limit)
+		return;
+	if (c->phase != CONNECTION_OPEN)
+		connection_break(c, c->end);
+	else if (c->session.state == SPOE_SESSION_CONNECTING)
+		connection_leave(c, CONNECTION_END_HELLO, SPOE_STATUS_TIMEOUT);
+	else
+		connection_leave(c, CONNECTION_END_IDLE, SPOE_STATUS_TIMEOUT);
+	settle(c);
+}
+
+const struct spoe_session *connection_session(const struct connection *c)
+{
+	return &c->session;
+}
+
+size_t connection_in_flight(const struct connection *c)
+{
+	return c->slots.in_flight;
+}

@@ -1,0 +1,44 @@
+#include "agent/net/connection_private.h"
+
+/* One write; returns the bytes that went. */
+static size_t write_once(struct connection *c, struct spoe_span bytes)
+{
+	size_t written = 0;
+
+	switch (transport_write(&c->transport, bytes, &written)) {
+	case TRANSPORT_OK:
+		c->counters->bytes_out += written;
+		c->touched = true;
+		break;
+	case TRANSPORT_AGAIN:
+		break;
+	case TRANSPORT_EOF:
+		connection_break(c, CONNECTION_END_EOF);
+		break;
+	case TRANSPORT_ERROR:
+		connection_break(c, CONNECTION_END_IO);
+		break;
+	}
+	return written;
+}
+
+void connection_send(struct connection *c, struct spoe_span frame)
+{
+	size_t written = 0;
+
+	c->counters->frames_out++;
+	if (c->unsent.size == 0)
+		written = write_once(c, frame);
+	if (written == frame.size || c->phase == CONNECTION_BROKEN)
+		return;
+	/* Half a frame is out: without memory for its rest no DISCONNECT can
+	 * follow either. */
+	if (!bytes_append(&c->unsent, spoe_span(frame.data + written,
+	                                        frame.size - written)))
+		connection_break(c, CONNECTION_END_MEMORY);
+}
+
+void connection_flush(struct connection *c)
+{
+	bytes_consume(&c->unsent, write_once(c, bytes_span(&c->unsent)));
+}
