@@ -50,6 +50,13 @@ uint64_t clock_monotonic_ms(void)
 	return (uint64_t)(boot_ns() / CLOCK_NS_PER_MS);
 }
 
+uint64_t clock_wall_ms(void)
+{
+	int64_t ms = read_ns(CLOCK_REALTIME) / CLOCK_NS_PER_MS;
+
+	return ms > 0 ? (uint64_t)ms : 0;
+}
+
 uint64_t clock_ahead_ms(void)
 {
 	int64_t offset = atomic_load_explicit(&offset_ns, memory_order_relaxed);

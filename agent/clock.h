@@ -14,6 +14,9 @@ uint64_t clock_now_ms(void);
  * Thread-safe, no lock. */
 uint64_t clock_monotonic_ms(void);
 
+/* Unix time in ms as the wall clock shows it, for people: it may go back. */
+uint64_t clock_wall_ms(void);
+
 /* How far clock_now_ms() is ahead of the wall clock, ms; 0 until the wall clock
  * is set back. Thread-safe, no lock. */
 uint64_t clock_ahead_ms(void);

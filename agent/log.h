@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 enum log_event {
 #define LOG_EVENT(name, level, text, help) LOG_##name,
@@ -34,8 +35,7 @@ enum log_field_type { LOG_FIELD_END = 0, LOG_FIELD_TEXT, LOG_FIELD_INT };
 struct log_field {
 	enum log_field_type type;
 	const char *name;
-	const char
-	    *text; /* quoted and escaped as needed; NULL prints nothing */
+	const char *text; /* NULL: the field is left out */
 	int64_t number;
 };
 
@@ -58,18 +58,33 @@ struct log_field {
 		}                             \
 	}
 
+/* Where lines go and which; before it is called: stderr, info. Call it before
+ * other threads run. May be called again. */
 void log_init(enum log_target target, enum log_level level);
 
 /* Only the level may change while running. Thread-safe. */
 void log_set_level(enum log_level level);
+
+/* Whether the level lets `event` through: one relaxed load. Thread-safe. */
 bool log_enabled(enum log_event event);
 
-/* Writes the line in one write. Of one event at most LOG_BURST lines a second
- * are written; the next one says how many were left out (`suppressed=`).
- * Thread-safe. */
+enum {
+	LOG_BURST = 20,       /* lines of one event in a second */
+	LOG_LINE_MAX = 2048,  /* bytes, line feed included */
+	LOG_VALUE_MAX = 1024, /* bytes that one text becomes when escaped */
+	LOG_RECORD_KEY_SIZE = 17,
+};
+
+/* Writes the line in one write, if the level lets it through. Every byte of a
+ * text that is not printable ASCII is escaped, so a line stays one line; what
+ * is longer than LOG_VALUE_MAX or LOG_LINE_MAX allow is cut and the line ends
+ * in `cut=true`. Of one event at most LOG_BURST lines a second are written, but
+ * for those of level debug: who asks for them wants all; the next line says how
+ * many were left out (`suppressed=`). Keeps errno. Thread-safe. */
 void log_event_fields(enum log_event event, const struct log_field *fields);
 
-enum { LOG_BURST = 20, LOG_RECORD_KEY_SIZE = 17 };
+/* Writes the list of events as man page source (mdoc), for the manual. */
+void log_print_manual(FILE *out);
 
 /* The first 8 bytes of a record key in hex, NUL-terminated. */
 const char *log_record_key(const uint8_t *record_key,
