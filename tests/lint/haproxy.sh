@@ -5,8 +5,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 bad=0
 for file in haproxy/*.cfg; do
-	for unprivileged in '' UNPRIVILEGED=1; do
-		if ! env ${unprivileged:+"$unprivileged"} STATS="$work/stats" \
+	for unprivileged in '' IDEMPOTENCY_UNPRIVILEGED=1; do
+		if ! env ${unprivileged:+"$unprivileged"} \
+			IDEMPOTENCY_DIR="$PWD/haproxy" \
 			haproxy -dW -c -f "$file" >"$work/out" 2>&1 ||
 			grep -qE '\[(NOTICE|WARNING|ALERT)\]' "$work/out"; then
 			echo "$file $unprivileged: haproxy -c is not content"
