@@ -10,6 +10,8 @@ enum {
 	READS_MAX = 4,
 	/* For a peer to take our last frame, and again to close its side. */
 	CLOSING_MS = 2000,
+	/* Reads before a drain says DISCONNECT, should there always be more. */
+	LAST_LOOKS = 16,
 };
 
 const char *connection_end_text(enum connection_end end)
@@ -75,10 +77,15 @@ static void send_session(struct connection *c)
 	spoe_session_output_taken(&c->session);
 }
 
+static bool takes_frames(const struct connection *c)
+{
+	return c->phase == CONNECTION_OPEN || c->phase == CONNECTION_DRAINING;
+}
+
 static void take_ready(struct connection *c)
 {
 	send_session(c);
-	if (c->phase == CONNECTION_OPEN)
+	if (takes_frames(c))
 		c->options->handler->ready(c->options->cookie, c);
 }
 
@@ -132,7 +139,7 @@ static void take_event(struct connection *c, const struct spoe_event *event)
 /* A peer that does not read its answers gets no more of them. */
 static bool may_take(const struct connection *c)
 {
-	return c->phase == CONNECTION_OPEN && c->unsent.size == 0 &&
+	return takes_frames(c) && c->unsent.size == 0 &&
 	       c->slots.in_flight < c->options->max_in_flight;
 }
 
@@ -164,7 +171,7 @@ static void take_scratch(struct connection *c, size_t size)
 	const uint8_t *input = c->buffers->input;
 	size_t used = take_frames(c, spoe_span(input, size));
 
-	if (c->phase == CONNECTION_OPEN &&
+	if (takes_frames(c) &&
 	    !bytes_append(&c->kept, spoe_span(input + used, size - used)))
 		connection_leave(c, CONNECTION_END_MEMORY,
 		                 SPOE_STATUS_RESOURCE);
@@ -226,13 +233,14 @@ static bool may_read(const struct connection *c)
 	        c->slots.in_flight < c->options->max_in_flight);
 }
 
-/* One read; true when there is probably more. */
-static bool read_once(struct connection *c)
+/* One read; true when there was something. *ret_more: probably more. */
+static bool read_once(struct connection *c, bool *ret_more)
 {
 	size_t room = 0;
 	size_t size = 0;
 	uint8_t *into = input_room(c, &room);
 
+	*ret_more = false;
 	if (!into) {
 		connection_leave(c, CONNECTION_END_MEMORY,
 		                 SPOE_STATUS_RESOURCE);
@@ -249,7 +257,8 @@ static bool read_once(struct connection *c)
 		bytes_added(&c->kept, size);
 		take_kept(c);
 	}
-	return size == room && may_read(c);
+	*ret_more = size == room;
+	return true;
 }
 
 /* What still comes while we linger is of no use; its end is. */
@@ -289,6 +298,28 @@ static void finish(struct connection *c)
 	free(c);
 }
 
+static bool is_drained(const struct connection *c)
+{
+	return c->phase == CONNECTION_DRAINING && c->slots.in_flight == 0;
+}
+
+/* HAProxy sends on until it sees our DISCONNECT, and what it sent by then is
+ * lost with the connection: take what is there already, a few times. */
+static void drain(struct connection *c)
+{
+	bool more = true;
+
+	while (more && is_drained(c) && may_take(c) && c->last_looks > 0) {
+		bool filled;
+
+		c->last_looks--;
+		take_kept(c);
+		more = is_drained(c) && may_take(c) && read_once(c, &filled);
+	}
+	if (is_drained(c))
+		connection_leave(c, CONNECTION_END_DRAIN, SPOE_STATUS_OK);
+}
+
 static void go_on_closing(struct connection *c)
 {
 	send_session(c);
@@ -319,8 +350,8 @@ static void settle(struct connection *c)
 {
 	if (c->phase == CONNECTION_OPEN)
 		take_kept(c);
-	if (c->phase == CONNECTION_DRAINING && c->slots.in_flight == 0)
-		connection_leave(c, CONNECTION_END_DRAIN, SPOE_STATUS_OK);
+	if (c->phase == CONNECTION_DRAINING)
+		drain(c);
 	if (c->phase == CONNECTION_CLOSING)
 		go_on_closing(c);
 	if (c->phase == CONNECTION_BROKEN) {
@@ -339,13 +370,13 @@ static struct connection *connection_of(struct transport *t)
 static void on_readable(struct transport *t)
 {
 	struct connection *c = connection_of(t);
+	bool more = true;
 
-	for (int reads = 0; reads < READS_MAX && may_read(c); reads++) {
-		bool more = c->phase == CONNECTION_LINGERING ? drop_once(c)
-		                                             : read_once(c);
-
-		if (!more)
-			break;
+	for (int reads = 0; more && reads < READS_MAX && may_read(c); reads++) {
+		if (c->phase == CONNECTION_LINGERING)
+			more = drop_once(c);
+		else
+			read_once(c, &more);
 	}
 	settle(c);
 }
@@ -387,6 +418,7 @@ struct connection *connection_new(struct ev_loop *loop, int fd,
 	c->buffers = buffers;
 	c->counters = counters;
 	c->touched = true;
+	c->last_looks = LAST_LOOKS;
 	transport_watch(&c->transport, true, false);
 	return c;
 }

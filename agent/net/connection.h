@@ -93,8 +93,10 @@ struct connection *connection_new(struct ev_loop *loop, int fd,
  * Not inside one of its own call-backs. */
 void connection_close(struct connection *c, enum connection_end end);
 
-/* Ends it when the last waiting NOTIFY is answered, with DISCONNECT status 0.
- * Frames that come meanwhile are not taken. Never frees it inside the call. */
+/* Ends it with DISCONNECT status 0 as soon as no NOTIFY waits for its answer
+ * and no byte to be read. It is not watched for more: it looks at what came
+ * when the last answer is out, and only a few times. Never frees it inside the
+ * call. */
 void connection_drain(struct connection *c);
 
 /* Checks the time-outs; call it now and then, with a clock that never goes

@@ -9,9 +9,9 @@
 
 /* In the order a connection goes through them. */
 enum connection_phase {
-	CONNECTION_OPEN = 0,  /* frames are taken */
-	CONNECTION_DRAINING,  /* the last answers are awaited */
-	CONNECTION_CLOSING,   /* our last frame is being written */
+	CONNECTION_OPEN = 0, /* frames are taken */
+	CONNECTION_DRAINING, /* the last frames and answers; no more watching */
+	CONNECTION_CLOSING,  /* our last frame is being written */
 	CONNECTION_LINGERING, /* our side is shut, the peer's EOF is awaited */
 	CONNECTION_BROKEN,    /* nothing can be sent: the loop frees it */
 };
@@ -36,7 +36,8 @@ struct connection {
 	 * nothing did is the next tick's. No clock is read on the way. */
 	bool touched;
 	uint64_t quiet_since_ms;
-	bool in_call_back; /* guards against being freed under our feet */
+	unsigned last_looks; /* at the input before a drain's DISCONNECT */
+	bool in_call_back;   /* guards against being freed under our feet */
 
 	struct connection *next; /* the server's list */
 	struct connection *prev;
