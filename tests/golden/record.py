@@ -12,7 +12,8 @@ look at what differs and change them by hand.
 
     tests/golden/record.py --seeds DIRECTORY
 
-Writes the bytes of each *.hex beside this script as a file, for a fuzzer.
+Writes the bytes of each *.hex beside this script as a file, behind the choices
+that tests/fuzz/spoe_session_fuzz.c reads first.
 """
 import os
 import re
@@ -28,6 +29,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 HAPROXY = os.environ.get("HAPROXY", "haproxy")
 WAIT = 10  # seconds that anything here may take
+SEED_CHOICES = b"\x02\x00\x1f\x01"
 NAMES = {0: "UNSET", 1: "HAPROXY-HELLO", 2: "HAPROXY-DISCONNECT", 3: "NOTIFY"}
 HELLO, DISCONNECT, NOTIFY = 1, 2, 3
 AGENT_HELLO, AGENT_DISCONNECT, ACK = 101, 102, 103
@@ -396,7 +398,7 @@ def write_seeds(directory):
         with open(os.path.join(HERE, name + ".hex")) as source:
             text = re.sub(r"#.*", "", source.read())
         with open(os.path.join(directory, name), "wb") as out:
-            out.write(bytes.fromhex(text))
+            out.write(SEED_CHOICES + bytes.fromhex(text))
 
 
 def main(arguments):
