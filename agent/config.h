@@ -52,9 +52,17 @@ struct config {
 };
 
 /* Reads the file at `path` (NULL: defaults only). Every mistake in it is
- * written to `errors` as `path:line: what is wrong; what was expected`, not
- * only the first. Returns one reference, or NULL. */
+ * written to `errors`, not only the first, each as one line:
+ *
+ *     file:line: [section] key = value: what is wrong; expected ...
+ *
+ * in printable ASCII whatever is in the file. Returns one reference, or NULL
+ * after at least one such line. */
 struct config *config_load(const char *path, FILE *errors);
+
+/* The same from an open file, which `name` stands for in messages; config.path
+ * stays NULL. */
+struct config *config_read(FILE *in, const char *name, FILE *errors);
 
 struct config *config_ref(struct config *config);
 void config_unref(struct config *config); /* NULL is fine */
@@ -68,8 +76,9 @@ void config_print_sample(FILE *out);
 /* Writes the options as man page source (mdoc), for the manual. */
 void config_print_manual(FILE *out);
 
-/* Names the options that differ between the two and need a restart (all but
- * [policy] and log level), comma-separated; "" when there are none. */
+/* Names the options that differ between the two and need a restart (their
+ * `apply` in agent/options.def), as "[agent] threads, [store] path", cut to
+ * fit; "" when there are none. */
 void config_restart_needed(const struct config *running,
                            const struct config *loaded, char *ret_text,
                            size_t size);

@@ -1,0 +1,238 @@
+#include "agent/config_list.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static int failed(const char *item, char *reterr_text, size_t reterr_size,
+                  const char *what)
+{
+	snprintf(reterr_text, reterr_size, "\"%s\" %s", item, what);
+	return -1;
+}
+
+/* --- addresses --- */
+
+static int add_address(struct config *config, const char *item,
+                       char *reterr_text, size_t reterr_size)
+{
+	struct address *address = &config->listen[config->n_listen];
+	char text[CONFIG_LIST_ITEM_SIZE];
+	char other[CONFIG_LIST_ITEM_SIZE];
+
+	if (config->n_listen == CONFIG_LISTEN_MAX)
+		return failed(item, reterr_text, reterr_size,
+		              "is one too many");
+	if (address_parse(item, address, reterr_text, reterr_size) < 0)
+		return -1;
+	address_format(address, text, sizeof(text));
+	for (size_t i = 0; i < config->n_listen; i++) {
+		address_format(&config->listen[i], other, sizeof(other));
+		if (strcmp(text, other) == 0)
+			return failed(item, reterr_text, reterr_size,
+			              "is listed twice");
+	}
+	config->n_listen++;
+	return 0;
+}
+
+/* --- statuses --- */
+
+#define STATUS_EXPECTED                                               \
+	"expected a status of 100 to 599 like 201, or many like 2xx " \
+	"or 200-299, or ! and one of these"
+
+/* `2xx` or `201`: the first and the last of them. Returns what follows, or
+ * NULL. */
+static const char *read_status(const char *text, unsigned *ret_first,
+                               unsigned *ret_last)
+{
+	if (text[0] < '1' || text[0] > '5')
+		return NULL;
+	*ret_first = (unsigned)(text[0] - '0') * 100;
+	*ret_last = *ret_first + 99;
+	if (strncmp(text + 1, "xx", 2) == 0)
+		return text + 3;
+	if (strspn(text, "0123456789") != 3)
+		return NULL;
+	*ret_first += (unsigned)(text[1] - '0') * 10;
+	*ret_first += (unsigned)(text[2] - '0');
+	*ret_last = *ret_first;
+	return text + 3;
+}
+
+static int add_statuses(struct policy *policy, const char *item,
+                        char *reterr_text, size_t reterr_size)
+{
+	bool stored = item[0] != '!';
+	unsigned first;
+	unsigned last;
+	unsigned end;
+	const char *rest = read_status(item + !stored, &first, &last);
+
+	if (rest && *rest == '-') {
+		/* `200-299`: two statuses, not `2xx`. */
+		rest =
+		    first == last ? read_status(rest + 1, &last, &end) : NULL;
+		if (rest && last != end)
+			rest = NULL;
+	}
+	if (!rest || *rest)
+		return failed(item, reterr_text, reterr_size,
+		              "is no status; " STATUS_EXPECTED);
+	if (last < first)
+		return failed(item, reterr_text, reterr_size,
+		              "ends before it begins; " STATUS_EXPECTED);
+	policy_set_stored(policy, first, last, stored);
+	return 0;
+}
+
+/* One item for each run of statuses within a hundred. */
+static bool status_item(const struct policy *policy, size_t index,
+                        char ret_text[CONFIG_LIST_ITEM_SIZE])
+{
+	unsigned first = POLICY_STATUS_MIN;
+
+	while (first <= POLICY_STATUS_MAX) {
+		unsigned last = first;
+
+		while (policy_stores(policy, last) && last % 100 < 99 &&
+		       policy_stores(policy, last + 1))
+			last++;
+		if (policy_stores(policy, first) && index-- == 0) {
+			if (last - first == 99)
+				snprintf(ret_text, CONFIG_LIST_ITEM_SIZE,
+				         "%uxx", first / 100);
+			else if (last == first)
+				snprintf(ret_text, CONFIG_LIST_ITEM_SIZE, "%u",
+				         first);
+			else
+				snprintf(ret_text, CONFIG_LIST_ITEM_SIZE,
+				         "%u-%u", first, last);
+			return true;
+		}
+		first = last + 1;
+	}
+	return false;
+}
+
+static size_t count_statuses(const struct policy *policy)
+{
+	size_t n = 0;
+
+	for (unsigned s = POLICY_STATUS_MIN; s <= POLICY_STATUS_MAX; s++)
+		n += policy_stores(policy, s);
+	return n;
+}
+
+/* --- header names --- */
+
+/* RFC 9110 section 5.6.2: tchar, less the `#` that would begin a comment; and
+ * in lower case, as HAProxy gives names. */
+static bool to_token(char *text)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
+				      "0123456789!$%&'*+-.^_`|~";
+
+	for (char *c = text; *c; c++) {
+		if (*c >= 'A' && *c <= 'Z')
+			*c = (char)(*c - 'A' + 'a');
+	}
+	return text[strspn(text, letters)] == '\0';
+}
+
+static int add_header(struct policy *policy, const char *item,
+                      char *reterr_text, size_t reterr_size)
+{
+	char *name;
+
+	if (policy->n_drops == POLICY_DROPS_MAX)
+		return failed(item, reterr_text, reterr_size,
+		              "is one too many");
+	name = strdup(item);
+	if (!name) {
+		snprintf(reterr_text, reterr_size, "out of memory");
+		return -1;
+	}
+	if (!to_token(name)) {
+		free(name);
+		return failed(item, reterr_text, reterr_size,
+		              "is no header name; expected letters, digits "
+		              "and -");
+	}
+	if (policy_drops(policy, spoe_span_of(name))) {
+		free(name);
+		return failed(item, reterr_text, reterr_size,
+		              "is listed twice");
+	}
+	policy->drops[policy->n_drops++] = name;
+	return 0;
+}
+
+static void clear_headers(struct policy *policy)
+{
+	for (size_t i = 0; i < policy->n_drops; i++)
+		free(policy->drops[i]);
+	policy->n_drops = 0;
+}
+
+/* --- all of them --- */
+
+bool config_list_is(enum config_type type)
+{
+	return type == CONFIG_TYPE_ADDRESSES || type == CONFIG_TYPE_STATUSES ||
+	       type == CONFIG_TYPE_HEADERS;
+}
+
+void config_list_clear(const struct config_option *o, void *object)
+{
+	if (o->type == CONFIG_TYPE_ADDRESSES)
+		((struct config *)object)->n_listen = 0;
+	else if (o->type == CONFIG_TYPE_STATUSES)
+		policy_set_stored(object, POLICY_STATUS_MIN, POLICY_STATUS_MAX,
+		                  false);
+	else if (o->type == CONFIG_TYPE_HEADERS)
+		clear_headers(object);
+}
+
+int config_list_add(const struct config_option *o, void *object,
+                    const char *item, char *reterr_text, size_t reterr_size)
+{
+	assert(config_list_is(o->type));
+	if (strlen(item) >= CONFIG_LIST_ITEM_SIZE)
+		return failed(item, reterr_text, reterr_size, "is too long");
+	if (o->type == CONFIG_TYPE_ADDRESSES)
+		return add_address(object, item, reterr_text, reterr_size);
+	if (o->type == CONFIG_TYPE_STATUSES)
+		return add_statuses(object, item, reterr_text, reterr_size);
+	return add_header(object, item, reterr_text, reterr_size);
+}
+
+size_t config_list_count(const struct config_option *o, const void *object)
+{
+	assert(config_list_is(o->type));
+	if (o->type == CONFIG_TYPE_ADDRESSES)
+		return ((const struct config *)object)->n_listen;
+	if (o->type == CONFIG_TYPE_STATUSES)
+		return count_statuses(object);
+	return ((const struct policy *)object)->n_drops;
+}
+
+bool config_list_item(const struct config_option *o, const void *object,
+                      size_t index, char ret_text[CONFIG_LIST_ITEM_SIZE])
+{
+	const struct config *config = object;
+	const struct policy *policy = object;
+
+	assert(config_list_is(o->type));
+	if (o->type == CONFIG_TYPE_STATUSES)
+		return status_item(policy, index, ret_text);
+	if (index >= config_list_count(o, object))
+		return false;
+	if (o->type == CONFIG_TYPE_ADDRESSES)
+		address_format(&config->listen[index], ret_text,
+		               CONFIG_LIST_ITEM_SIZE);
+	else
+		snprintf(ret_text, CONFIG_LIST_ITEM_SIZE, "%s",
+		         policy->drops[index]);
+	return true;
+}

@@ -1,0 +1,177 @@
+#include "agent/config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "agent/config_loader.h"
+#include "agent/config_value.h"
+
+static void set_defaults(struct config_loader *l)
+{
+	char what[CONFIG_LOADER_WHAT_MAX];
+
+	if (!config_loader_add_policy(l, 0, "default"))
+		return;
+	for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
+		const struct config_option *o = &config_table_options[i];
+		void *object = o->section == CONFIG_SECTION_POLICY
+		                   ? (void *)&l->config->policies[0]
+		                   : l->config;
+
+		if (config_value_set(o, object, o->fallback, false, what,
+		                     sizeof(what)) < 0)
+			config_loader_complain(
+			    l, 0, "[%s] %s: %s",
+			    config_table_sections[o->section].name, o->key,
+			    what);
+	}
+}
+
+/* What a policy does not set is as in [policy default]. */
+static void inherit(struct config_loader *l)
+{
+	for (size_t i = 1; i < l->config->n_policies; i++) {
+		struct policy *policy = &l->config->policies[i];
+
+		for (size_t j = 0; j < CONFIG_OPTION_COUNT; j++) {
+			const struct config_option *o =
+			    &config_table_options[j];
+
+			if (o->section != CONFIG_SECTION_POLICY ||
+			    l->policies[i].lines[j])
+				continue;
+			if (!config_value_copy(o, policy,
+			                       &l->config->policies[0]))
+				config_loader_complain(
+				    l, l->policies[i].line,
+				    "[policy %s] %s: out of memory",
+				    policy->name, o->key);
+		}
+	}
+}
+
+/* Lists that came out empty. */
+static void check_place(struct config_loader *l,
+                        const struct config_place *place)
+{
+	char what[CONFIG_LOADER_WHAT_MAX];
+
+	if (!place->object)
+		return;
+	for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
+		const struct config_option *o = &config_table_options[i];
+
+		if (place->lines[i] && !place->wrong[i] &&
+		    config_value_check(o, place->object, what, sizeof(what)) <
+		        0)
+			config_loader_complain_of(l, place, place->lines[i],
+			                          o->key, "", what);
+	}
+}
+
+/* Times that cannot work together. A policy that only inherits them is not
+ * told what the default one was told. */
+static void check_times(struct config_loader *l, size_t index)
+{
+	const struct policy *policy = &l->config->policies[index];
+	const unsigned *lines = l->policies[index].lines;
+	unsigned lock_line = lines[CONFIG_POLICY_lock_ttl_ms];
+	unsigned hold_line = lines[CONFIG_POLICY_on_lock_expiry];
+
+	if (!hold_line)
+		hold_line = lines[CONFIG_POLICY_response_ttl_ms];
+	if (!hold_line)
+		hold_line = lock_line;
+	if ((lock_line || index == 0) &&
+	    policy->lock_ttl_ms <= l->config->answer_timeout_ms)
+		config_loader_complain(
+		    l, lock_line,
+		    "[policy %s] lock-ttl: the lock may end before its "
+		    "owner is told; expected more than answer-timeout "
+		    "of [agent]",
+		    policy->name);
+	if (hold_line && policy->on_lock_expiry == POLICY_EXPIRY_HOLD &&
+	    policy->response_ttl_ms <= policy->lock_ttl_ms)
+		config_loader_complain(
+		    l, hold_line,
+		    "[policy %s] on-lock-expiry = hold: nothing is left "
+		    "to hold when the lock ends; expected a response-ttl "
+		    "above lock-ttl",
+		    policy->name);
+}
+
+static void finish(struct config_loader *l)
+{
+	inherit(l);
+	for (size_t i = 0; i < CONFIG_SECTION_COUNT; i++)
+		check_place(l, &l->sections[i]);
+	for (size_t i = 0; i < l->config->n_policies; i++)
+		check_place(l, &l->policies[i]);
+	/* A value that could not be read fits no other. */
+	for (size_t i = 0; i < l->config->n_policies && !l->mistakes; i++)
+		check_times(l, i);
+}
+
+/* Reads `in`, NULL for nothing, into l->config. */
+static void load(struct config_loader *l, FILE *in)
+{
+	l->place = &l->unknown;
+	set_defaults(l);
+	if (in && !config_file_read(in, &config_loader_handler, l))
+		config_loader_complain(
+		    l, 0, "cannot be read: %s; expected a text file",
+		    strerror(errno));
+	finish(l);
+	config_loader_fini(l);
+}
+
+struct config *config_read(FILE *in, const char *name, FILE *errors)
+{
+	struct config_loader *l = calloc(1, sizeof(*l));
+	struct config *config = calloc(1, sizeof(*config));
+	size_t mistakes;
+
+	if (!l || !config) {
+		fprintf(errors, "%s: out of memory\n", name);
+		free(l);
+		free(config);
+		return NULL;
+	}
+	atomic_init(&config->references, 1);
+	l->config = config;
+	l->name = name;
+	l->errors = errors;
+	load(l, in);
+	mistakes = l->mistakes;
+	free(l);
+	if (mistakes == 0)
+		return config;
+	config_unref(config);
+	return NULL;
+}
+
+struct config *config_load(const char *path, FILE *errors)
+{
+	struct config *config;
+	FILE *in;
+
+	if (!path)
+		return config_read(NULL, "defaults", errors);
+	in = fopen(path, "re");
+	if (!in) {
+		fprintf(errors,
+		        "%s: cannot be opened: %s; expected a readable file\n",
+		        path, strerror(errno));
+		return NULL;
+	}
+	config = config_read(in, path, errors);
+	fclose(in);
+	if (!config)
+		return NULL;
+	config->path = strdup(path);
+	if (config->path)
+		return config;
+	fprintf(errors, "%s: out of memory\n", path);
+	config_unref(config);
+	return NULL;
+}
