@@ -88,7 +88,7 @@ free_port() {
 
 # cpu_ns PID: time on a CPU so far, of all threads.
 cpu_ns() {
-	cat /proc/"$1"/task/*/schedstat | awk '{ ns += $1 } END { print ns }'
+	cat /proc/"$1"/task/*/schedstat | awk '{ ns += $1 } END { printf "%.0f", ns }'
 }
 
 # memory_kib PID FIELD
@@ -123,8 +123,7 @@ start_agent() {
 	agent_port=$port
 	cat >"$work/$1.ini" <<-END
 	[agent]
-	listen = unix:$work/$1.sock
-	listen = 127.0.0.1:$port
+	listen = unix:$work/$1.sock 127.0.0.1:$port
 	threads = 1
 	[store]
 	path = $disk/$1
@@ -213,11 +212,16 @@ for durability in none commit; do
 	done
 done
 
-# Connections are opened, and the requests to be replayed executed.
+# Connections are opened, and the requests to be replayed executed: until a run
+# of replays brings nothing new to the application.
 say "warming up"
 for cell in "${cells[@]}"; do
 	read -r haproxy _ mode <<<"$cell"
-	wrk_run "$haproxy" "$mode" "warm-$mode-$haproxy" 1 >/dev/null
+	for ((try = 0; try < 30; try++)); do
+		before=$(upstream_requests)
+		wrk_run "$haproxy" "$mode" "warm-$mode-$haproxy" 1 >/dev/null
+		[[ $mode == first || $before == "$(upstream_requests)" ]] && break
+	done
 done
 for ((round = 1; round <= rounds; round++)); do
 	say "round $round of $rounds"
