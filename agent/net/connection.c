@@ -202,25 +202,25 @@ static uint8_t *input_room(struct connection *c, size_t *ret_size)
 	return room;
 }
 
-/* False when a status that is not OK ended the connection or there is nothing
- * to read now. */
-static bool is_read(struct connection *c, enum transport_status status,
-                    size_t size)
+/* One read; 0 when there is nothing, or the connection ended. */
+static size_t read_into(struct connection *c, uint8_t *into, size_t room)
 {
-	switch (status) {
+	size_t size = 0;
+
+	switch (transport_read(&c->transport, into, room, &size)) {
 	case TRANSPORT_OK:
 		c->counters->bytes_in += size;
-		return true;
+		break;
 	case TRANSPORT_AGAIN:
-		return false;
+		break;
 	case TRANSPORT_EOF:
 		connection_break(c, CONNECTION_END_EOF);
-		return false;
+		break;
 	case TRANSPORT_ERROR:
 		connection_break(c, CONNECTION_END_IO);
-		return false;
+		break;
 	}
-	return false;
+	return size;
 }
 
 static bool may_read(const struct connection *c)
@@ -237,7 +237,7 @@ static bool may_read(const struct connection *c)
 static bool read_once(struct connection *c, bool *ret_more)
 {
 	size_t room = 0;
-	size_t size = 0;
+	size_t size;
 	uint8_t *into = input_room(c, &room);
 
 	*ret_more = false;
@@ -246,7 +246,8 @@ static bool read_once(struct connection *c, bool *ret_more)
 		                 SPOE_STATUS_RESOURCE);
 		return false;
 	}
-	if (!is_read(c, transport_read(&c->transport, into, room, &size), size))
+	size = read_into(c, into, room);
+	if (size == 0)
 		return false;
 	/* The time for HELLO runs on, whatever comes before it. */
 	if (c->session.state != SPOE_SESSION_CONNECTING)
@@ -264,12 +265,7 @@ static bool read_once(struct connection *c, bool *ret_more)
 /* What still comes while we linger is of no use; its end is. */
 static bool drop_once(struct connection *c)
 {
-	size_t size = 0;
-
-	return is_read(c,
-	               transport_read(&c->transport, c->buffers->input,
-	                              c->buffers->input_size, &size),
-	               size);
+	return read_into(c, c->buffers->input, c->buffers->input_size) > 0;
 }
 
 /* --- life --- */
