@@ -23,7 +23,12 @@ static bool read_int32(struct spoe_reader *r, int64_t *ret_value)
 
 static bool read_uint32(struct spoe_reader *r, uint64_t *ret_value)
 {
-	return spoe_reader_varint(r, ret_value) && *ret_value <= UINT32_MAX;
+	uint64_t wire;
+
+	if (!spoe_reader_varint(r, &wire) || wire > UINT32_MAX)
+		return false;
+	*ret_value = wire;
+	return true;
 }
 
 static bool read_int64(struct spoe_reader *r, int64_t *ret_value)
@@ -36,10 +41,11 @@ static bool read_int64(struct spoe_reader *r, int64_t *ret_value)
 	return true;
 }
 
+/* May leave the cursor anywhere when it fails, but never touches *ret_data. */
 static bool read_value(struct spoe_reader *r, uint8_t head,
                        struct spoe_data *ret_data)
 {
-	switch (ret_data->type) {
+	switch ((enum spoe_type)(head & TYPE_MASK)) {
 	case SPOE_TYPE_NULL:
 		return true;
 	case SPOE_TYPE_BOOL:
@@ -66,17 +72,12 @@ static bool read_value(struct spoe_reader *r, uint8_t head,
 
 bool spoe_data_read(struct spoe_reader *r, struct spoe_data *ret_data)
 {
-	struct spoe_reader at = *r;
-	struct spoe_data data = {.type = SPOE_TYPE_NULL};
+	size_t left = r->left;
 	uint8_t head;
 
-	if (!spoe_reader_u8(&at, &head))
-		return false;
-	data.type = head & TYPE_MASK;
-	if (!read_value(&at, head, &data))
-		return false;
-	*r = at;
-	*ret_data = data;
+	if (!spoe_reader_u8(r, &head) || !read_value(r, head, ret_data))
+		return spoe_reader_rewind(r, left);
+	ret_data->type = head & TYPE_MASK;
 	return true;
 }
 
@@ -151,12 +152,11 @@ bool spoe_data_uint(const struct spoe_data *data, uint64_t *ret_value)
 bool spoe_data_read_kv(struct spoe_reader *r, struct spoe_span *ret_name,
                        struct spoe_data *ret_value)
 {
-	struct spoe_reader at = *r;
+	size_t left = r->left;
 	struct spoe_span name;
 
-	if (!spoe_reader_string(&at, &name) || !spoe_data_read(&at, ret_value))
-		return false;
-	*r = at;
+	if (!spoe_reader_string(r, &name) || !spoe_data_read(r, ret_value))
+		return spoe_reader_rewind(r, left);
 	*ret_name = name;
 	return true;
 }

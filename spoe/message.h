@@ -18,10 +18,8 @@
 
 struct spoe_message {
 	struct spoe_span name;
-	uint8_t args; /* how many arguments it has */
-	/* private: the arguments not walked yet */
-	struct spoe_reader rest;
-	uint8_t rest_args;
+	uint8_t args;            /* how many arguments it has */
+	struct spoe_reader rest; /* private: the arguments not walked yet */
 };
 
 /* True when `payload` is a whole list of messages, the empty list included. */

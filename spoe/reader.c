@@ -16,15 +16,6 @@ static inline bool big_endian(struct spoe_reader *r, size_t size,
 	return true;
 }
 
-bool spoe_reader_u8(struct spoe_reader *r, uint8_t *ret_value)
-{
-	if (r->left == 0)
-		return false;
-	*ret_value = *r->at++;
-	r->left--;
-	return true;
-}
-
 bool spoe_reader_u16(struct spoe_reader *r, uint16_t *ret_value)
 {
 	uint64_t value;
@@ -50,63 +41,25 @@ bool spoe_reader_u64(struct spoe_reader *r, uint64_t *ret_value)
 	return big_endian(r, sizeof(*ret_value), ret_value);
 }
 
-/* A varint of two bytes or more: its first byte brings 4 bits, those that
- * follow 7 each, and each one that is followed by another counts its top bit
- * as value too. */
-static bool long_varint(struct spoe_reader *r, uint64_t *ret_value)
+/* The first byte brings 4 bits, those that follow 7 each, and each one that is
+ * followed by another counts its top bit as value too. */
+size_t spoe_reader_long_varint(struct spoe_span bytes, uint64_t *ret_value)
 {
-	size_t limit = r->left < SPOE_VARINT_MAX ? r->left : SPOE_VARINT_MAX;
-	uint64_t value = r->at[0];
+	size_t limit =
+	    bytes.size < SPOE_VARINT_MAX ? bytes.size : SPOE_VARINT_MAX;
+	uint64_t value = bytes.data[0];
 	unsigned int shift = 4;
 
 	for (size_t i = 1; i < limit; i++, shift += 7) {
-		uint64_t byte = r->at[i];
+		uint64_t byte = bytes.data[i];
 
 		if (byte > (UINT64_MAX - value) >> shift)
-			return false;
+			return 0;
 		value += byte << shift;
 		if (byte < 0x80) {
-			r->at += i + 1;
-			r->left -= i + 1;
 			*ret_value = value;
-			return true;
+			return i + 1;
 		}
 	}
-	return false;
-}
-
-bool spoe_reader_varint(struct spoe_reader *r, uint64_t *ret_value)
-{
-	if (r->left == 0)
-		return false;
-	if (r->at[0] >= 0xf0)
-		return long_varint(r, ret_value);
-	*ret_value = *r->at++;
-	r->left--;
-	return true;
-}
-
-bool spoe_reader_bytes(struct spoe_reader *r, size_t size,
-                       struct spoe_span *ret_bytes)
-{
-	if (size > r->left)
-		return false;
-	*ret_bytes = spoe_span(r->at, size);
-	/* An empty reader may have no bytes to point at. */
-	if (size > 0)
-		r->at += size;
-	r->left -= size;
-	return true;
-}
-
-bool spoe_reader_string(struct spoe_reader *r, struct spoe_span *ret_string)
-{
-	struct spoe_reader at = *r;
-	uint64_t size;
-
-	if (!spoe_reader_varint(&at, &size) || size > at.left)
-		return false;
-	*ret_string = spoe_span(at.at, (size_t)size);
-	*r = spoe_reader(spoe_span(at.at + size, at.left - (size_t)size));
-	return true;
+	return 0;
 }

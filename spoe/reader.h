@@ -21,22 +21,81 @@ static inline struct spoe_reader spoe_reader(struct spoe_span span)
 	return (struct spoe_reader){.at = span.data, .left = span.size};
 }
 
-bool spoe_reader_u8(struct spoe_reader *r, uint8_t *ret_value);
+/* Back to where `left` bytes were left; returns false. What is made of several
+ * items goes back so when one of them is missing: in place, because a copy of
+ * the cursor costs more than the item. */
+static inline bool spoe_reader_rewind(struct spoe_reader *r, size_t left)
+{
+	/* An empty reader may have no bytes to point at. */
+	if (left > r->left)
+		r->at -= left - r->left;
+	r->left = left;
+	return false;
+}
+
+/* The functions that a message is walked with are here to be inlined: one walk
+ * calls them a few dozen times. */
+static inline bool spoe_reader_u8(struct spoe_reader *r, uint8_t *ret_value)
+{
+	if (r->left == 0)
+		return false;
+	*ret_value = *r->at++;
+	r->left--;
+	return true;
+}
 
 /* Big-endian, as everywhere on the wire and in the record. */
 bool spoe_reader_u16(struct spoe_reader *r, uint16_t *ret_value);
 bool spoe_reader_u32(struct spoe_reader *r, uint32_t *ret_value);
 bool spoe_reader_u64(struct spoe_reader *r, uint64_t *ret_value);
 
+/* A varint of two bytes or more at the front of `bytes`: how many bytes it
+ * takes, 0 when it is refused. */
+size_t spoe_reader_long_varint(struct spoe_span bytes, uint64_t *ret_value);
+
 /* SPOE specification 3.1, "varint": the encoding of HAProxy's peers. More than
  * SPOE_VARINT_MAX bytes, or a value over 2^64 - 1, is refused. */
-bool spoe_reader_varint(struct spoe_reader *r, uint64_t *ret_value);
+static inline bool spoe_reader_varint(struct spoe_reader *r,
+                                      uint64_t *ret_value)
+{
+	size_t size = 1;
+
+	if (r->left == 0)
+		return false;
+	if (r->at[0] < 0xf0)
+		*ret_value = r->at[0];
+	else
+		size = spoe_reader_long_varint(spoe_span(r->at, r->left),
+		                               ret_value);
+	r->at += size;
+	r->left -= size;
+	return size > 0;
+}
 
 /* `size` bytes as they are. */
-bool spoe_reader_bytes(struct spoe_reader *r, size_t size,
-                       struct spoe_span *ret_bytes);
+static inline bool spoe_reader_bytes(struct spoe_reader *r, uint64_t size,
+                                     struct spoe_span *ret_bytes)
+{
+	if (size > r->left)
+		return false;
+	*ret_bytes = spoe_span(r->at, (size_t)size);
+	if (size > 0)
+		r->at += size;
+	r->left -= (size_t)size;
+	return true;
+}
 
 /* A varint length, then that many bytes (SPOE specification 3.1, STRING). */
-bool spoe_reader_string(struct spoe_reader *r, struct spoe_span *ret_string);
+static inline bool spoe_reader_string(struct spoe_reader *r,
+                                      struct spoe_span *ret_string)
+{
+	size_t left = r->left;
+	uint64_t size;
+
+	if (spoe_reader_varint(r, &size) &&
+	    spoe_reader_bytes(r, size, ret_string))
+		return true;
+	return spoe_reader_rewind(r, left);
+}
 
 #endif

@@ -311,7 +311,7 @@ static void strings_round_trip(void **state)
 		text[i] = (uint8_t)i;
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		struct spoe_writer w = spoe_writer(bytes, sizeof(bytes));
-		struct spoe_span back;
+		struct spoe_span back = {.size = 0};
 		struct spoe_reader r;
 
 		assert_true(spoe_writer_string(&w, spoe_span(text, sizes[i])));
