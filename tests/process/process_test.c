@@ -271,11 +271,11 @@ static void test_systemd_hands_over_the_socket(void **state)
 {
 	struct agent_process *a = *state;
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	char other[128];
+	char other[sizeof(address.sun_path)];
 	struct spop_client c;
 
 	snprintf(other, sizeof(other), "%s/activated", a->directory);
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", other);
+	memcpy(address.sun_path, other, sizeof(other));
 	a->listen_fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	assert_int_equal(
 	    bind(a->listen_fd, (struct sockaddr *)&address, sizeof(address)),
