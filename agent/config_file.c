@@ -17,7 +17,7 @@ struct file {
 	bool more;      /* the line goes on with a value */
 	bool awaited;   /* inih should find a pair in the line */
 	bool in_value;  /* inih takes an indented line for more of a value */
-	bool skip_more; /* ... of one that it did not see */
+	bool skip_more; /* an indented line goes on with one it did not see */
 	bool mistaken;  /* something was wrong */
 };
 
@@ -75,6 +75,15 @@ static void take_section(struct file *f, char *line, const char *name)
 	strcpy(line, "[]");
 }
 
+/* inih 55 leaves a comment behind an indented line where it is. */
+static void cut_comment(char *text)
+{
+	for (char *c = text; *c; c++) {
+		if (*c == ';' && c > text && isspace((unsigned char)c[-1]))
+			*c = '\0';
+	}
+}
+
 /* Tells what the line is, as inih will see it, and takes it away from inih when
  * it must not see it. */
 static void sort_line(struct file *f, char *line)
@@ -85,10 +94,11 @@ static void sort_line(struct file *f, char *line)
 	f->more = false;
 	if (!*text || *text == ';' || *text == '#')
 		return;
-	if (f->in_value && text > line) {
+	if (f->skip_more && text > line) {
+		*line = '\0';
+	} else if (f->in_value && text > line) {
 		f->more = true;
-		if (f->skip_more)
-			*line = '\0';
+		cut_comment(text);
 	} else if (*text == '[') {
 		if (!read_section(text, &name))
 			mistake(f, f->line,
