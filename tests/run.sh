@@ -88,17 +88,30 @@ build() {
 	shift 2
 	step "configure $dir" env CC="$cc" cmake -S . -B "$dir" -G Ninja \
 		-DWERROR=ON "$@" &&
-		step "build $dir" cmake --build "$dir" --parallel "$jobs" &&
+		step "build $dir" cmake --build "$dir" --parallel "$jobs" \
+			-- --quiet &&
 		return 0
 	failed=$((failed + 1))
 	return 1
 }
 
-# count_tests LOG DIRECTORY: what ctest's log says of each test, one line each:
+# count_tests STDOUT LOG DIRECTORY: what ctest says of each test, one line each:
 # `passed failed skipped name`. A cmocka program counts as many as it ran; any
 # other program is one. Puts each failing test's output in DIRECTORY.
 count_tests() {
-	awk -v dir="$2" '
+	awk -v dir="$3" '
+	# On its standard output ctest names the result,
+	FNR == NR {
+		if (match($0, /^ *[0-9]+\/[0-9]+ Test +#[0-9]+: /)) {
+			split(substr($0, RLENGTH + 1), word, " ")
+			line[word[1]] = $0
+			result[word[1]] = \
+				/\*\*\*(Skipped|Not Run \(Disabled\))/ ? "skipped" : \
+				/\*\*\*|Not Run/ ? "failed" : "passed"
+		}
+		next
+	}
+	# in its log what the test has printed.
 	/^[0-9]+\/[0-9]+ Testing: / {
 		name = $3; p = f = s = 0; output = ""; inside = 0
 	}
@@ -110,15 +123,15 @@ count_tests() {
 		if (/^\[  FAILED  \] [0-9]+ test\(s\)/) f += $4
 		if (/^\[  SKIPPED \] [0-9]+ test\(s\)/) s += $4
 	}
-	!inside && /^Test (Passed|Failed|Skipped|Not Run|Timeout)|^\*\*\*|^Could not find/ {
-		if (name == "") next
-		if (/^Test Passed/) { if (p + f + s == 0) p = 1 }
-		else if (/^Test Skipped/) { if (s == 0) s = 1 }
-		else if (f == 0) f = 1
+	/^".*" time elapsed:/ && name in result {
+		if (result[name] == "failed" && f == 0) f = 1
+		if (result[name] == "skipped" && s == 0) s = 1
+		if (p + f + s == 0) p = 1
 		print p, f, s, name
-		if (f) printf "%s", output > (dir "/" name ".out")
-		name = ""
-	}' "$1"
+		if (f) print output line[name] > (dir "/" name ".out")
+		delete result[name]
+	}
+	END { for (name in result) print 0, 1, 0, name }' "$1" "$2"
 }
 
 # run_tests BUILD NAME CTEST_OPTION...
@@ -127,11 +140,11 @@ run_tests() {
 	shift 2
 	mkdir -p "$work/$dir"
 	rm -f "$dir/Testing/Temporary/LastTest.log"
-	"${fixed[@]}" ctest --test-dir "$dir" --output-on-failure --timeout 300 \
+	"${fixed[@]}" ctest --test-dir "$dir" --timeout 300 \
 		${only:+-R "$only"} "$@" >"$work/ctest.log" 2>&1
 	local status=$?
 	if [[ -f $dir/Testing/Temporary/LastTest.log ]]; then
-		count_tests "$dir/Testing/Temporary/LastTest.log" "$work/$dir" \
+		count_tests "$work/ctest.log" "$dir/Testing/Temporary/LastTest.log" "$work/$dir" \
 			>"$work/counts"
 	else
 		: >"$work/counts"
@@ -139,6 +152,7 @@ run_tests() {
 	while read -r a b c name; do
 		p=$((p + a)) f=$((f + b)) s=$((s + c))
 		if ((b)); then
+			: >>"$work/$dir/$name.out"
 			fail "$label: $name" "$work/$dir/$name.out"
 		elif ((c)); then
 			failures+=("$label: $name (skipped)")
