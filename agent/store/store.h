@@ -13,7 +13,7 @@
  * - A failing store answers with a health other than REASON_NONE; it never
  *   answers RECORD_GRANTED or RECORD_ABSENT for a record it could not read.
  * - Operations on one record key take effect one after the other, whoever
- *   submits them. */
+ *   submits them. Calls in flight together may do so in any order. */
 #ifndef AGENT_STORE_STORE_H
 #define AGENT_STORE_STORE_H
 
@@ -45,7 +45,7 @@ struct store_options {
 	const char *driver; /* a store_driver's name */
 	const char *path;   /* lmdb: the directory of its files */
 	enum store_durability durability;
-	uint64_t max_size; /* lmdb: bytes the map may grow to */
+	uint64_t max_size; /* lmdb: bytes the file may grow to */
 	/* The shell's clock (Unix ms), for expiry between operations. May be
 	 * called from the store's own threads. */
 	uint64_t (*now_ms)(void);
@@ -62,11 +62,12 @@ struct store_stats {
 	uint64_t commits;    /* write transactions */
 	uint64_t commit_ops; /* operations in them */
 	uint64_t records;    /* in the store now, expired ones included */
-	uint64_t bytes_used; /* of the map or memory */
-	uint64_t bytes_size; /* of the map now */
+	uint64_t bytes_used; /* by the records */
+	uint64_t bytes_size; /* of the file or memory now */
 };
 
-/* One record seen by a scan; spans borrowed during the call-back. */
+/* One record seen by a scan; spans borrowed during the call-back. A record that
+ * cannot be read is RECORD_NONE with nothing else in it. */
 typedef bool store_visit(void *cookie, const uint8_t *record_key,
                          const struct record *record);
 
@@ -79,10 +80,12 @@ int store_open(struct store **ret_store, const struct store_options *options,
 void store_close(struct store *store);
 
 /* Joins an event loop to the store; call on the loop's own thread or before it
- * runs. NULL when out of memory. Thread-safe. */
+ * runs. NULL when out of memory. Thread-safe. While it is attached, ev_run()
+ * does not return for want of watchers. */
 struct store_client *store_attach(struct store *store, struct ev_loop *loop);
 
-/* Answers nothing more: calls in flight are cancelled. NULL is fine. */
+/* Answers nothing more: calls in flight are cancelled. Not from within `done`.
+ * NULL is fine. */
 void store_detach(struct store_client *client);
 
 void store_submit(struct store_client *client, struct store_call *call);
@@ -95,7 +98,8 @@ void store_stats(struct store *store, struct store_stats *ret_stats);
 
 /* Visits every record in the order of record keys, from the first one behind
  * `after` (RECORD_KEY_SIZE bytes, or NULL), expired ones included, until the
- * visitor returns false. For tools: blocks. Returns 0, or -1 with a text. */
+ * visitor returns false. For tools: blocks; not from within `done`. Returns 0,
+ * or -1 with a text. */
 int store_scan(struct store *store, const uint8_t *after, store_visit *visit,
                void *cookie, char *reterr_text, size_t reterr_size);
 

@@ -1,0 +1,448 @@
+#include "agent/store/lmdb.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "agent/store/lmdb_store.h"
+#include "agent/store/lmdb_writer.h"
+
+static struct lmdb_store *store_of(struct lmdb_client *client)
+{
+	return (struct lmdb_store *)client->base.store;
+}
+
+/* --- answers ------------------------------------------------------------ */
+
+static void give(struct lmdb_client *client, struct store_call *call,
+                 const struct record_answer *answer)
+{
+	if (answer->health != REASON_NONE)
+		lmdb_count(&client->failed, 1);
+	else if (answer->result == RECORD_FOUND &&
+	         call->op.type == RECORD_OP_CLAIM)
+		lmdb_count(&client->found, 1);
+	call->done(call, answer);
+}
+
+static void set_read_failed(struct lmdb_store *store, bool failed)
+{
+	/* Written by every loop, so only when it changes. */
+	if (atomic_load_explicit(&store->read_failed, memory_order_relaxed) !=
+	    failed)
+		atomic_store(&store->read_failed, failed);
+}
+
+static void give_failure(struct lmdb_client *client, struct store_call *call,
+                         int rc)
+{
+	set_read_failed(store_of(client), true);
+	give(client, call,
+	     &(struct record_answer){.health = lmdb_file_reason(rc)});
+}
+
+/* Looks a claim or a peek up in the map: answers it from there, or leaves the
+ * claim of a record that is not there to the writer. */
+static void look(struct lmdb_client *client, struct store_call *call)
+{
+	struct lmdb_tree tree = {
+	    .txn = client->txn,
+	    .file = &store_of(client)->file,
+	};
+	struct lmdb_entry entry;
+	bool there = false;
+	int rc = lmdb_tree_find(&tree, call->op.record_key, &entry);
+
+	if (rc == 0) {
+		there = entry.health != REASON_NONE ||
+		        record_alive(&entry.record, call->op.now_ms);
+		if (there && entry.health == REASON_NONE)
+			lmdb_tree_check(&entry);
+	}
+	if (rc != 0 && rc != MDB_NOTFOUND)
+		give_failure(client, call, rc);
+	else if (there)
+		give(client, call,
+		     &(struct record_answer){
+			 .health = entry.health,
+			 .result = RECORD_FOUND,
+			 .found = &entry.record,
+		     });
+	else if (call->op.type == RECORD_OP_PEEK)
+		give(client, call,
+		     &(struct record_answer){.result = RECORD_ABSENT});
+	else
+		lmdb_calls_append(&client->handover, call);
+}
+
+/* One transaction for all that the turn brought. What `done` submits waits for
+ * the next turn, so that a loop is never kept from its sockets. */
+static void look_all(struct lmdb_client *client)
+{
+	struct lmdb_store *store = store_of(client);
+	struct lmdb_calls turn;
+	struct store_call *call;
+	int rc;
+
+	lmdb_calls_init(&turn);
+	lmdb_calls_move(&turn, &client->pending);
+	rc = lmdb_file_read(&store->file, &client->txn);
+	if (rc == 0)
+		set_read_failed(store, false);
+	while ((call = lmdb_calls_take(&turn))) {
+		if (rc == 0)
+			look(client, call);
+		else
+			give_failure(client, call, rc);
+	}
+	if (rc == 0)
+		lmdb_file_read_end(&store->file, client->txn);
+}
+
+/* Its being started is all that matters: the loop does not sleep then. */
+static void on_idle(struct ev_loop *loop, ev_idle *w, int revents)
+{
+	(void)loop;
+	(void)w;
+	(void)revents;
+}
+
+static void deliver(struct lmdb_client *client, struct store_call *call)
+{
+	const struct lmdb_result result = lmdb_call_result(call);
+
+	if (result.health == REASON_NONE && result.result == RECORD_FOUND) {
+		/* Somebody was faster: read in place what he put there. */
+		call->driver_data = NULL;
+		lmdb_calls_append(&client->pending, call);
+		ev_idle_start(client->loop, &client->idle);
+		return;
+	}
+	give(client, call,
+	     &(struct record_answer){
+		 .health = result.health,
+		 .result = result.result,
+	     });
+}
+
+static void deliver_all(struct lmdb_client *client)
+{
+	struct lmdb_store *store = store_of(client);
+	struct store_call *call;
+
+	pthread_mutex_lock(&store->lock);
+	lmdb_calls_move(&client->delivery, &client->answers);
+	pthread_mutex_unlock(&store->lock);
+	while ((call = lmdb_calls_take(&client->delivery)))
+		deliver(client, call);
+}
+
+static void on_answered(struct ev_loop *loop, ev_async *w, int revents)
+{
+	struct lmdb_client *client = w->data;
+
+	(void)loop;
+	(void)revents;
+	client->answering = true;
+	deliver_all(client);
+	client->answering = false;
+}
+
+static void on_prepare(struct ev_loop *loop, ev_prepare *w, int revents)
+{
+	struct lmdb_client *client = w->data;
+
+	(void)revents;
+	client->answering = true;
+	if (!lmdb_calls_empty(&client->pending))
+		look_all(client);
+	if (!lmdb_calls_empty(&client->handover)) {
+		lmdb_writer_hand_over(client);
+		deliver_all(client);
+	}
+	/* Settles submitted by a `done` just now went with the others. */
+	if (lmdb_calls_empty(&client->pending) &&
+	    lmdb_calls_empty(&client->handover))
+		ev_idle_stop(loop, &client->idle);
+	client->answering = false;
+}
+
+/* --- clients ------------------------------------------------------------ */
+
+static void start_watchers(struct lmdb_client *client)
+{
+	ev_prepare_init(&client->prepare, on_prepare);
+	/* Behind every other end-of-turn work, which may submit. */
+	ev_set_priority(&client->prepare, EV_MINPRI);
+	ev_idle_init(&client->idle, on_idle);
+	ev_async_init(&client->answered, on_answered);
+	client->prepare.data = client;
+	client->answered.data = client;
+	ev_prepare_start(client->loop, &client->prepare);
+	ev_async_start(client->loop, &client->answered);
+}
+
+static struct store_client *lmdb_attach(struct store *base,
+                                        struct ev_loop *loop)
+{
+	struct lmdb_client *client = calloc(1, sizeof(*client));
+
+	if (!client)
+		return NULL;
+	client->base.store = base;
+	client->loop = loop;
+	lmdb_calls_init(&client->pending);
+	lmdb_calls_init(&client->handover);
+	lmdb_calls_init(&client->delivery);
+	lmdb_calls_init(&client->queued);
+	lmdb_calls_init(&client->answers);
+	start_watchers(client);
+	lmdb_writer_join(client);
+	return &client->base;
+}
+
+static void lmdb_detach(struct store_client *base)
+{
+	struct lmdb_client *client = (struct lmdb_client *)base;
+	struct lmdb_counters *c = &store_of(client)->counters;
+
+	assert(!client->answering);
+	lmdb_file_read_free(&store_of(client)->file, &client->txn);
+	lmdb_writer_leave(client);
+	atomic_fetch_add(&c->found, client->found);
+	atomic_fetch_add(&c->failed, client->failed);
+	ev_prepare_stop(client->loop, &client->prepare);
+	ev_idle_stop(client->loop, &client->idle);
+	ev_async_stop(client->loop, &client->answered);
+	free(client);
+}
+
+static void lmdb_submit(struct store_client *base, struct store_call *call)
+{
+	struct lmdb_client *client = (struct lmdb_client *)base;
+
+	call->driver_data = NULL;
+	/* A settle changes what it finds: nothing to look up here. */
+	lmdb_calls_append(call->op.type == RECORD_OP_SETTLE ? &client->handover
+	                                                    : &client->pending,
+	                  call);
+	ev_idle_start(client->loop, &client->idle);
+}
+
+static void lmdb_cancel(struct store_client *base, struct store_call *call)
+{
+	lmdb_writer_cancel((struct lmdb_client *)base, call);
+}
+
+/* --- the store ---------------------------------------------------------- */
+
+static int init_locks(struct lmdb_store *store)
+{
+	pthread_condattr_t attr;
+	int rc;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	rc = pthread_cond_init(&store->work, &attr);
+	pthread_condattr_destroy(&attr);
+	if (rc == 0)
+		rc = pthread_cond_init(&store->still, NULL);
+	if (rc == 0)
+		rc = pthread_mutex_init(&store->lock, NULL);
+	return rc;
+}
+
+static void fini_locks(struct lmdb_store *store)
+{
+	pthread_mutex_destroy(&store->lock);
+	pthread_cond_destroy(&store->still);
+	pthread_cond_destroy(&store->work);
+}
+
+static int measure(struct lmdb_store *store)
+{
+	MDB_txn *txn = NULL;
+	int rc = lmdb_file_read(&store->file, &txn);
+
+	if (rc != 0)
+		return rc;
+	lmdb_writer_measure(store, txn);
+	lmdb_file_read_end(&store->file, txn);
+	lmdb_file_read_free(&store->file, &txn);
+	return 0;
+}
+
+static int lmdb_open(struct store **ret_store,
+                     const struct store_options *options, char *reterr_text,
+                     size_t reterr_size)
+{
+	struct lmdb_store *store = calloc(1, sizeof(*store));
+	int rc;
+
+	if (!store) {
+		snprintf(reterr_text, reterr_size, "store: out of memory");
+		return -1;
+	}
+	store->now_ms = options->now_ms;
+	if (lmdb_file_open(&store->file, options, reterr_text, reterr_size) !=
+	    0) {
+		free(store);
+		return -1;
+	}
+	rc = init_locks(store);
+	if (rc == 0)
+		rc = measure(store);
+	if (rc == 0)
+		rc = lmdb_writer_start(store);
+	if (rc != 0) {
+		snprintf(reterr_text, reterr_size, "store %s: cannot start: %s",
+		         options->path, mdb_strerror(rc));
+		fini_locks(store);
+		lmdb_file_close(&store->file);
+		free(store);
+		return -1;
+	}
+	*ret_store = &store->base;
+	return 0;
+}
+
+static void lmdb_close(struct store *base)
+{
+	struct lmdb_store *store = (struct lmdb_store *)base;
+
+	assert(!store->clients);
+	lmdb_writer_stop(store);
+	fini_locks(store);
+	lmdb_file_close(&store->file);
+	free(store);
+}
+
+static bool lmdb_healthy(struct store *base)
+{
+	struct lmdb_store *store = (struct lmdb_store *)base;
+
+	return !atomic_load_explicit(&store->read_failed,
+	                             memory_order_relaxed) &&
+	       !atomic_load_explicit(&store->write_failed,
+	                             memory_order_relaxed);
+}
+
+static void lmdb_stats(struct store *base, struct store_stats *ret_stats)
+{
+	struct lmdb_store *store = (struct lmdb_store *)base;
+	struct lmdb_counters *c = &store->counters;
+
+	*ret_stats = (struct store_stats){
+	    .claims_granted = c->granted,
+	    .claims_found = c->found,
+	    .settles_done = c->settled,
+	    .settles_lost = c->lost,
+	    .failures = c->failed,
+	    .expired = c->expired,
+	    .commits = c->commits,
+	    .commit_ops = c->ops,
+	    .records = c->records,
+	    .bytes_used = c->bytes_used,
+	    .bytes_size = c->bytes_size,
+	};
+	pthread_mutex_lock(&store->lock);
+	for (struct lmdb_client *client = store->clients; client;
+	     client = client->next) {
+		ret_stats->claims_found += client->found;
+		ret_stats->failures += client->failed;
+	}
+	pthread_mutex_unlock(&store->lock);
+}
+
+/* --- scan --------------------------------------------------------------- */
+
+/* The first record behind `after`. */
+static int first_behind(MDB_cursor *cursor, const uint8_t *after, MDB_val *key,
+                        MDB_val *value)
+{
+	uint8_t start[RECORD_KEY_SIZE];
+	int rc;
+
+	if (!after)
+		return mdb_cursor_get(cursor, key, value, MDB_FIRST);
+	memcpy(start, after, sizeof(start));
+	*key = (MDB_val){.mv_data = start, .mv_size = sizeof(start)};
+	rc = mdb_cursor_get(cursor, key, value, MDB_SET_RANGE);
+	if (rc == 0 && key->mv_size == RECORD_KEY_SIZE &&
+	    memcmp(key->mv_data, after, RECORD_KEY_SIZE) == 0)
+		rc = mdb_cursor_get(cursor, key, value, MDB_NEXT);
+	return rc;
+}
+
+static int visit_one(struct lmdb_tree *tree, const uint8_t *record_key,
+                     store_visit *visit, void *cookie, bool *ret_more)
+{
+	static const struct record unreadable = {.state = RECORD_NONE};
+	struct lmdb_entry entry;
+	int rc = lmdb_tree_find(tree, record_key, &entry);
+
+	if (rc != 0)
+		return rc;
+	if (entry.health == REASON_NONE)
+		lmdb_tree_check(&entry);
+	*ret_more =
+	    visit(cookie, record_key,
+	          entry.health == REASON_NONE ? &entry.record : &unreadable);
+	return 0;
+}
+
+static int walk(struct lmdb_tree *tree, const uint8_t *after,
+                store_visit *visit, void *cookie)
+{
+	MDB_cursor *cursor;
+	MDB_val key, value;
+	bool more = true;
+	int rc = mdb_cursor_open(tree->txn, tree->file->index, &cursor);
+
+	if (rc != 0)
+		return rc;
+	rc = first_behind(cursor, after, &key, &value);
+	while (rc == 0 && more) {
+		if (key.mv_size != RECORD_KEY_SIZE)
+			rc = MDB_CORRUPTED;
+		else
+			rc = visit_one(tree, key.mv_data, visit, cookie, &more);
+		if (rc == 0 && more)
+			rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+	}
+	mdb_cursor_close(cursor);
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static int lmdb_scan(struct store *base, const uint8_t *after,
+                     store_visit *visit, void *cookie, char *reterr_text,
+                     size_t reterr_size)
+{
+	struct lmdb_store *store = (struct lmdb_store *)base;
+	struct lmdb_tree tree = {.file = &store->file};
+	int rc = lmdb_file_read(&store->file, &tree.txn);
+
+	if (rc == 0) {
+		rc = walk(&tree, after, visit, cookie);
+		lmdb_file_read_end(&store->file, tree.txn);
+		lmdb_file_read_free(&store->file, &tree.txn);
+	}
+	if (rc == 0)
+		return 0;
+	snprintf(reterr_text, reterr_size, "store %s: cannot be read: %s",
+	         store->file.path, mdb_strerror(rc));
+	return -1;
+}
+
+const struct store_driver lmdb_driver = {
+    .name = "lmdb",
+    .open = lmdb_open,
+    .close = lmdb_close,
+    .attach = lmdb_attach,
+    .detach = lmdb_detach,
+    .submit = lmdb_submit,
+    .cancel = lmdb_cancel,
+    .healthy = lmdb_healthy,
+    .stats = lmdb_stats,
+    .scan = lmdb_scan,
+};

@@ -1,0 +1,459 @@
+#include "agent/store/lmdb_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	READERS = 1000, /* event loops and tools, of all processes */
+	/* What the lock file must hold for READERS, and its header. */
+	LOCK_FILE_SIZE = READERS * 64 + 4096,
+	TREES = 3,
+	META_PAGES = 2,
+};
+
+static const char format_key[] = "format";
+static const char format_name[] = "spoa-idempotency store";
+
+/* Where an error text goes. */
+struct complaint {
+	const char *path;
+	char *text;
+	size_t size;
+};
+
+static int complain(const struct complaint *c, const char *what,
+                    const char *advice)
+{
+	snprintf(c->text, c->size, "store %s: %s; %s", c->path, what, advice);
+	return -1;
+}
+
+static const struct {
+	int rc;
+	const char *what;
+	const char *advice;
+} explanations[] = {
+    {EACCES, "permission denied",
+     "let the agent's user own the directory and the files in it"},
+    {EPERM, "not permitted",
+     "let the agent's user own the directory and the files in it"},
+    {EROFS, "the file system is read-only",
+     "mount it for writing, or choose another path"},
+    {ENOSPC, "the disk is full", "free some space"},
+    {EDQUOT, "the disk quota is used up", "raise it, or free some space"},
+    {EFBIG, "the file would be too large", "raise the limit on file sizes"},
+    {ENOENT, "the directory it is in does not exist",
+     "create that directory, or choose another path"},
+    {ENOTDIR, "not a directory", "choose another path"},
+    {ENOMEM, "cannot map the file",
+     "lower max-size, or raise the limits on memory and address space"},
+    {EMFILE, "too many open files", "raise the limit on open files"},
+    {MDB_INVALID, "the files are damaged, or are not LMDB's",
+     "restore them or move them away, or choose another path"},
+    {MDB_CORRUPTED, "the files are damaged", "restore them or move them away"},
+    {MDB_PAGE_NOTFOUND, "the files are damaged",
+     "restore them or move them away"},
+    {MDB_VERSION_MISMATCH, "the files come from another version of LMDB",
+     "move them away, or choose another path"},
+    {MDB_INCOMPATIBLE, "the files hold something else",
+     "move them away, or choose another path"},
+};
+
+static int complain_rc(const struct complaint *c, int rc)
+{
+	for (size_t i = 0; i < sizeof(explanations) / sizeof(explanations[0]);
+	     i++) {
+		if (explanations[i].rc == rc)
+			return complain(c, explanations[i].what,
+			                explanations[i].advice);
+	}
+	return complain(c, mdb_strerror(rc), "see the system's log");
+}
+
+bool lmdb_file_is_full(int rc)
+{
+	return rc == MDB_MAP_FULL || rc == ENOSPC || rc == EDQUOT ||
+	       rc == EFBIG;
+}
+
+enum reason lmdb_file_reason(int rc)
+{
+	if (rc == 0)
+		return REASON_NONE;
+	if (lmdb_file_is_full(rc))
+		return REASON_STORE_FULL;
+	return rc == ENOMEM ? REASON_NO_MEMORY : REASON_STORE_FAILED;
+}
+
+static int make_directory(const struct complaint *c)
+{
+	struct stat st;
+
+	if (mkdir(c->path, 0700) != 0 && errno != EEXIST)
+		return complain_rc(c, errno);
+	if (stat(c->path, &st) != 0)
+		return complain_rc(c, errno);
+	if (!S_ISDIR(st.st_mode))
+		return complain_rc(c, ENOTDIR);
+	return 0;
+}
+
+/* LMDB writes to its lock file through a map, and a full disk would be a
+ * SIGBUS there: give the file its blocks first. */
+static int allocate_lock_file(const char *path)
+{
+	char name[PATH_MAX];
+	int fd, rc;
+
+	if ((size_t)snprintf(name, sizeof(name), "%s/lock.mdb", path) >=
+	    sizeof(name))
+		return ENAMETOOLONG;
+	fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return errno;
+	rc = posix_fallocate(fd, 0, LOCK_FILE_SIZE);
+	close(fd);
+	return rc;
+}
+
+static int create_env(struct lmdb_file *file)
+{
+	int rc = mdb_env_create(&file->env);
+
+	file->unmapped = false;
+	if (rc != 0) {
+		file->env = NULL;
+		return rc;
+	}
+	rc = mdb_env_set_maxdbs(file->env, TREES);
+	if (rc == 0)
+		rc = mdb_env_set_maxreaders(file->env, READERS);
+	if (rc == 0)
+		rc = mdb_env_set_mapsize(file->env, file->max_size);
+	if (rc == 0)
+		rc = mdb_env_open(file->env, file->path, file->flags, 0600);
+	return rc;
+}
+
+static void close_env(struct lmdb_file *file)
+{
+	if (file->env)
+		mdb_env_close(file->env);
+	file->env = NULL;
+}
+
+/* A file shorter than its own pages say would be a SIGBUS later. */
+static int check_length(struct lmdb_file *file)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+	struct stat st;
+	int fd;
+	int rc = mdb_env_info(file->env, &info);
+
+	if (rc == 0)
+		rc = mdb_env_stat(file->env, &stat);
+	if (rc == 0)
+		rc = mdb_env_get_fd(file->env, &fd);
+	if (rc != 0)
+		return rc;
+	file->page_size = stat.ms_psize;
+	if (fstat(fd, &st) != 0)
+		return errno;
+	/* A new file ends behind its meta pages, which count two. */
+	if ((uint64_t)st.st_size / stat.ms_psize < info.me_last_pgno + 1)
+		return MDB_CORRUPTED;
+	return 0;
+}
+
+static int open_trees(struct lmdb_file *file, MDB_txn *txn, unsigned flags)
+{
+	int rc = mdb_dbi_open(txn, "index", flags, &file->index);
+
+	if (rc == 0)
+		rc = mdb_dbi_open(txn, "records", flags, &file->records);
+	if (rc == 0)
+		rc = mdb_dbi_open(txn, "expiry", flags, &file->expiry);
+	return rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc;
+}
+
+/* The format entry: our name with its NUL, and a version. */
+enum { FORMAT_SIZE = sizeof(format_name) + 4 };
+
+int lmdb_file_mark(struct lmdb_file *file, MDB_txn *txn)
+{
+	uint8_t bytes[FORMAT_SIZE];
+	struct spoe_writer w = spoe_writer(bytes, sizeof(bytes));
+	char name[] = "format";
+	MDB_val key = {.mv_data = name, .mv_size = sizeof(format_key) - 1};
+	MDB_val value = {.mv_data = bytes, .mv_size = sizeof(bytes)};
+
+	spoe_writer_bytes(&w, spoe_span(format_name, sizeof(format_name)));
+	spoe_writer_u32(&w, LMDB_FILE_FORMAT);
+	return mdb_put(txn, file->main, &key, &value, 0);
+}
+
+/* MDB_NOTFOUND: nothing is there, or something that is not ours. */
+static int get_format(struct lmdb_file *file, MDB_txn *txn,
+                      uint32_t *ret_version)
+{
+	char name[] = "format";
+	MDB_val key = {.mv_data = name, .mv_size = sizeof(format_key) - 1};
+	MDB_val value;
+	struct spoe_span ours;
+	struct spoe_reader r;
+	int rc = mdb_get(txn, file->main, &key, &value);
+
+	if (rc != 0)
+		return rc;
+	r = spoe_reader(spoe_span(value.mv_data, value.mv_size));
+	if (!spoe_reader_bytes(&r, sizeof(format_name), &ours) ||
+	    memcmp(ours.data, format_name, sizeof(format_name)) != 0 ||
+	    !spoe_reader_u32(&r, ret_version))
+		return MDB_NOTFOUND;
+	return 0;
+}
+
+/* Makes sure that the file is ours, makes it ours when it is empty, and opens
+ * its trees: one transaction, so another process sees all or nothing. */
+static int open_content(struct lmdb_file *file, MDB_txn *txn)
+{
+	uint32_t version = LMDB_FILE_FORMAT;
+	MDB_stat stat;
+	int rc = mdb_dbi_open(txn, NULL, 0, &file->main);
+
+	if (rc == 0)
+		rc = mdb_stat(txn, file->main, &stat);
+	if (rc != 0)
+		return rc;
+	if (stat.ms_entries == 0) {
+		rc = lmdb_file_mark(file, txn);
+		return rc != 0 ? rc : open_trees(file, txn, MDB_CREATE);
+	}
+	rc = get_format(file, txn, &version);
+	if (rc != 0)
+		return rc == MDB_NOTFOUND ? MDB_INCOMPATIBLE : rc;
+	if (version != LMDB_FILE_FORMAT)
+		return MDB_VERSION_MISMATCH;
+	return open_trees(file, txn, 0);
+}
+
+static int check_content(struct lmdb_file *file, const struct complaint *c)
+{
+	MDB_txn *txn;
+	int rc = mdb_txn_begin(file->env, NULL, 0, &txn);
+
+	if (rc != 0)
+		return complain_rc(c, rc);
+	rc = open_content(file, txn);
+	if (rc != 0)
+		mdb_txn_abort(txn);
+	else
+		rc = mdb_txn_commit(txn);
+	if (rc == MDB_VERSION_MISMATCH)
+		return complain(c, "written by another version of this agent",
+		                "run that version, or move the files away");
+	if (rc == MDB_INCOMPATIBLE)
+		return complain(c, "the files hold something else, not a store",
+		                "choose another path");
+	return rc != 0 ? complain_rc(c, rc) : 0;
+}
+
+static int open_env(struct lmdb_file *file, const struct complaint *c)
+{
+	int rc = allocate_lock_file(file->path);
+
+	if (rc == 0)
+		rc = create_env(file);
+	if (rc == 0)
+		rc = check_length(file);
+	if (rc != 0) {
+		close_env(file);
+		return complain_rc(c, rc);
+	}
+	lmdb_file_free_dead_readers(file);
+	if (check_content(file, c) != 0) {
+		close_env(file);
+		return -1;
+	}
+	return 0;
+}
+
+/* Loops come and go all the time: the one that wants to map again must not
+ * wait for a moment without any. */
+static int init_remap(struct lmdb_file *file)
+{
+	pthread_rwlockattr_t attr;
+	int rc;
+
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(
+	    &attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	rc = pthread_rwlock_init(&file->remap, &attr);
+	pthread_rwlockattr_destroy(&attr);
+	return rc;
+}
+
+/* Opens the files. One that could not be begun for want of space would look
+ * damaged the next time: it goes again, if it was not there before. */
+static int open_files(struct lmdb_file *file, const struct complaint *c)
+{
+	char name[PATH_MAX];
+	struct stat st;
+	bool fresh;
+
+	snprintf(name, sizeof(name), "%s/data.mdb", file->path);
+	fresh = stat(name, &st) != 0 && errno == ENOENT;
+	if (open_env(file, c) == 0)
+		return 0;
+	if (fresh && stat(name, &st) == 0 &&
+	    st.st_size < META_PAGES * sysconf(_SC_PAGESIZE))
+		unlink(name);
+	return -1;
+}
+
+int lmdb_file_open(struct lmdb_file *file, const struct store_options *options,
+                   char *reterr_text, size_t reterr_size)
+{
+	const struct complaint c = {options->path, reterr_text, reterr_size};
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	*file = (struct lmdb_file){
+	    .flags = MDB_NOTLS | MDB_NORDAHEAD,
+	    .max_size = options->max_size / page * page,
+	};
+	if (options->durability == STORE_DURABILITY_NONE)
+		file->flags |= MDB_NOSYNC;
+	if (options->max_size < LMDB_FILE_SIZE_MIN)
+		return complain(&c, "max-size is too small",
+		                "make it 1 MiB or more");
+	if (make_directory(&c) != 0)
+		return -1;
+	file->path = strdup(options->path);
+	if (!file->path || init_remap(file) != 0) {
+		free(file->path);
+		return complain_rc(&c, ENOMEM);
+	}
+	if (open_files(file, &c) != 0) {
+		pthread_rwlock_destroy(&file->remap);
+		free(file->path);
+		return -1;
+	}
+	return 0;
+}
+
+void lmdb_file_close(struct lmdb_file *file)
+{
+	if (file->env)
+		mdb_env_sync(file->env, 1);
+	close_env(file);
+	pthread_rwlock_destroy(&file->remap);
+	free(file->path);
+}
+
+int lmdb_file_reopen(struct lmdb_file *file)
+{
+	char text[256];
+	const struct complaint c = {file->path, text, sizeof(text)};
+
+	close_env(file);
+	return open_env(file, &c) == 0 ? 0 : MDB_PANIC;
+}
+
+/* Another process has grown the file beyond our map. */
+static void map_again(struct lmdb_file *file)
+{
+	pthread_rwlock_wrlock(&file->remap);
+	/* A failure leaves no map at all: only opening anew helps. */
+	if (file->env && mdb_env_set_mapsize(file->env, 0) != 0)
+		file->unmapped = true;
+	pthread_rwlock_unlock(&file->remap);
+}
+
+static int begin_read(struct lmdb_file *file, MDB_txn **txn)
+{
+	if (!file->env || file->unmapped)
+		return MDB_PANIC;
+	if (*txn)
+		return mdb_txn_renew(*txn);
+	return mdb_txn_begin(file->env, NULL, MDB_RDONLY, txn);
+}
+
+static int begin_write(struct lmdb_file *file, MDB_txn **txn)
+{
+	if (!file->env || file->unmapped)
+		return MDB_PANIC;
+	return mdb_txn_begin(file->env, NULL, 0, txn);
+}
+
+static int begin(struct lmdb_file *file, MDB_txn **txn,
+                 int (*start)(struct lmdb_file *file, MDB_txn **txn))
+{
+	int rc = MDB_PANIC;
+
+	for (int tries = 0; tries < 3; tries++) {
+		pthread_rwlock_rdlock(&file->remap);
+		rc = start(file, txn);
+		if (rc == 0)
+			return 0;
+		if (rc == MDB_READERS_FULL)
+			lmdb_file_free_dead_readers(file);
+		pthread_rwlock_unlock(&file->remap);
+		if (rc == MDB_MAP_RESIZED)
+			map_again(file);
+		else if (rc != MDB_READERS_FULL)
+			return rc;
+	}
+	return rc;
+}
+
+int lmdb_file_read(struct lmdb_file *file, MDB_txn **txn)
+{
+	return begin(file, txn, begin_read);
+}
+
+void lmdb_file_read_end(struct lmdb_file *file, MDB_txn *txn)
+{
+	mdb_txn_reset(txn);
+	pthread_rwlock_unlock(&file->remap);
+}
+
+void lmdb_file_read_free(struct lmdb_file *file, MDB_txn **txn)
+{
+	pthread_rwlock_rdlock(&file->remap);
+	mdb_txn_abort(*txn);
+	*txn = NULL;
+	pthread_rwlock_unlock(&file->remap);
+}
+
+int lmdb_file_write(struct lmdb_file *file, MDB_txn **ret_txn)
+{
+	return begin(file, ret_txn, begin_write);
+}
+
+int lmdb_file_commit(struct lmdb_file *file, MDB_txn *txn)
+{
+	int rc = mdb_txn_commit(txn);
+
+	pthread_rwlock_unlock(&file->remap);
+	return rc;
+}
+
+void lmdb_file_abort(struct lmdb_file *file, MDB_txn *txn)
+{
+	mdb_txn_abort(txn);
+	pthread_rwlock_unlock(&file->remap);
+}
+
+void lmdb_file_free_dead_readers(struct lmdb_file *file)
+{
+	int dead;
+
+	if (file->env)
+		mdb_reader_check(file->env, &dead);
+}

@@ -1,0 +1,75 @@
+/* agent/store/lmdb_file.h: the LMDB environment of a store: opened and checked,
+ * mapped, and mapped again when another process has grown it.
+ *
+ * Every transaction is begun and ended here, because mapping again needs a
+ * moment without any. */
+#ifndef AGENT_STORE_LMDB_FILE_H
+#define AGENT_STORE_LMDB_FILE_H
+
+#include <lmdb.h>
+#include <pthread.h>
+
+#include "agent/store/store.h"
+
+enum {
+	LMDB_FILE_FORMAT = 1,
+	/* Least max_size: a few records, and room to delete them. */
+	LMDB_FILE_SIZE_MIN = 1 << 20,
+};
+
+struct lmdb_file {
+	MDB_env *env; /* NULL after a reopen that failed */
+	MDB_dbi main; /* the name and format of the store */
+	MDB_dbi index;
+	MDB_dbi records;
+	MDB_dbi expiry;
+	size_t page_size;
+	bool unmapped; /* mapping again failed: reopen */
+	char *path;
+	unsigned flags;
+	size_t max_size; /* bytes */
+	/* Held shared while a transaction lives, exclusively to map again. */
+	pthread_rwlock_t remap;
+};
+
+/* Opens the directory, creating what is missing. Returns 0, or -1 with a text
+ * and nothing to close. */
+int lmdb_file_open(struct lmdb_file *file, const struct store_options *options,
+                   char *reterr_text, size_t reterr_size);
+void lmdb_file_close(struct lmdb_file *file);
+
+/* The functions below return 0 or an error of LMDB or errno. */
+
+/* Begins a read transaction, a new one when *txn is NULL, else that one again.
+ * While it lasts, what was read stays where it is. */
+int lmdb_file_read(struct lmdb_file *file, MDB_txn **txn);
+
+/* Ends it; *txn stays with the caller for the next read. */
+void lmdb_file_read_end(struct lmdb_file *file, MDB_txn *txn);
+
+/* Frees a transaction that is not begun, if there is one, and clears *txn. */
+void lmdb_file_read_free(struct lmdb_file *file, MDB_txn **txn);
+
+/* Begins the write transaction: waits for other processes to end theirs. */
+int lmdb_file_write(struct lmdb_file *file, MDB_txn **ret_txn);
+int lmdb_file_commit(struct lmdb_file *file, MDB_txn *txn);
+void lmdb_file_abort(struct lmdb_file *file, MDB_txn *txn);
+
+/* Writes the entry that names the store and its format: to make a new file
+ * ours, and to find out whether a file can be written. */
+int lmdb_file_mark(struct lmdb_file *file, MDB_txn *txn);
+
+/* After MDB_PANIC: closes the environment and opens it again. The caller holds
+ * `remap` exclusively and has freed every transaction. */
+int lmdb_file_reopen(struct lmdb_file *file);
+
+/* Gives back what readers of dead processes hold. */
+void lmdb_file_free_dead_readers(struct lmdb_file *file);
+
+/* Whether `rc` says that there is no room: the map's limit or the disk's. */
+bool lmdb_file_is_full(int rc);
+
+/* The health that `rc` is answered with; REASON_NONE for 0. */
+enum reason lmdb_file_reason(int rc);
+
+#endif

@@ -1,0 +1,451 @@
+#include "agent/store/lmdb_tree.h"
+
+#include <assert.h>
+
+enum {
+	NUMBER_SIZE = 8,
+	EXPIRY_KEY_SIZE = 2 * NUMBER_SIZE,
+	/* In front of the response. */
+	PREFIX_MAX = RECORD_KEY_SIZE + 2 + RECORD_HEAD_MAX,
+	/* A record that cannot be read is never removed, but looked at again:
+	 * the agent that wrote it may have come back by then. */
+	UNREADABLE_AGAIN_MS = 24 * 3600 * 1000,
+};
+
+/* LMDB takes its input by pointers that are not const; it only reads it. */
+static MDB_val val(const void *data, size_t size)
+{
+	union {
+		const void *in;
+		void *out;
+	} pointer = {.in = data};
+
+	return (MDB_val){.mv_data = pointer.out, .mv_size = size};
+}
+
+static struct spoe_span span_of(MDB_val v)
+{
+	return spoe_span(v.mv_data, v.mv_size);
+}
+
+struct number {
+	uint8_t bytes[NUMBER_SIZE];
+};
+
+static struct number number_of(uint64_t value)
+{
+	struct number n;
+	struct spoe_writer w = spoe_writer(n.bytes, sizeof(n.bytes));
+
+	spoe_writer_u64(&w, value);
+	return n;
+}
+
+static bool read_number(MDB_val v, uint64_t *ret_value)
+{
+	struct spoe_reader r = spoe_reader(span_of(v));
+
+	return v.mv_size == NUMBER_SIZE && spoe_reader_u64(&r, ret_value);
+}
+
+/* --- records ------------------------------------------------------------ */
+
+/* Takes a value of `records` apart; the health stays NONE when it is whole. */
+static enum reason read_value(MDB_val value, struct spoe_span *ret_key,
+                              struct record *ret_record)
+{
+	struct spoe_reader r = spoe_reader(span_of(value));
+	struct spoe_span head;
+	uint16_t head_size;
+	size_t response_size;
+	enum reason health;
+
+	if (!spoe_reader_bytes(&r, RECORD_KEY_SIZE, ret_key) ||
+	    !spoe_reader_u16(&r, &head_size) ||
+	    !spoe_reader_bytes(&r, head_size, &head))
+		return REASON_RECORD_CORRUPT;
+	health = record_decode_head(head, ret_record, &response_size);
+	if (health == REASON_NONE && response_size != r.left)
+		return REASON_RECORD_CORRUPT;
+	if (health == REASON_NONE)
+		ret_record->response = spoe_span(r.at, r.left);
+	return health;
+}
+
+/* The record of `number`, which `record_key` led to. */
+static int get_record(struct lmdb_tree *tree, uint64_t number,
+                      const uint8_t *record_key, struct lmdb_entry *ret_entry)
+{
+	const struct number n = number_of(number);
+	MDB_val key = val(n.bytes, sizeof(n.bytes));
+	MDB_val value;
+	struct spoe_span own_key;
+	int rc = mdb_get(tree->txn, tree->file->records, &key, &value);
+
+	*ret_entry = (struct lmdb_entry){
+	    .health = REASON_RECORD_CORRUPT,
+	    .number = number,
+	};
+	if (rc != 0)
+		return rc == MDB_NOTFOUND ? 0 : rc;
+	ret_entry->health = read_value(value, &own_key, &ret_entry->record);
+	if (ret_entry->health == REASON_NONE &&
+	    memcmp(own_key.data, record_key, RECORD_KEY_SIZE) != 0)
+		ret_entry->health = REASON_RECORD_CORRUPT;
+	return 0;
+}
+
+int lmdb_tree_find(struct lmdb_tree *tree,
+                   const uint8_t record_key[RECORD_KEY_SIZE],
+                   struct lmdb_entry *ret_entry)
+{
+	MDB_val key = val(record_key, RECORD_KEY_SIZE);
+	MDB_val value;
+	uint64_t number;
+	int rc = mdb_get(tree->txn, tree->file->index, &key, &value);
+
+	if (rc != 0)
+		return rc;
+	if (!read_number(value, &number)) {
+		*ret_entry =
+		    (struct lmdb_entry){.health = REASON_RECORD_CORRUPT};
+		return 0;
+	}
+	return get_record(tree, number, record_key, ret_entry);
+}
+
+void lmdb_tree_check(struct lmdb_entry *entry)
+{
+	struct record_response response;
+
+	if (entry->record.response.size > 0)
+		entry->health =
+		    record_decode_response(entry->record.response, &response);
+}
+
+/* Puts a record. Its spans may borrow from the value it replaces, but for the
+ * response. */
+static int put_record(struct lmdb_tree *tree, uint64_t number,
+                      const uint8_t *record_key, const struct record *record,
+                      unsigned flags)
+{
+	const struct number n = number_of(number);
+	uint8_t bytes[RECORD_HEAD_MAX];
+	struct spoe_writer head = spoe_writer(bytes, sizeof(bytes));
+	struct spoe_writer w;
+	MDB_val key = val(n.bytes, sizeof(n.bytes));
+	MDB_val value;
+	bool fits = record_encode_head(&head, record);
+	int rc;
+
+	assert(fits);
+	value =
+	    val(NULL, RECORD_KEY_SIZE + 2 + head.size + record->response.size);
+	rc = mdb_put(tree->txn, tree->file->records, &key, &value,
+	             flags | MDB_RESERVE);
+	if (rc != 0)
+		return rc;
+	w = spoe_writer(value.mv_data, value.mv_size);
+	fits = spoe_writer_bytes(&w, spoe_span(record_key, RECORD_KEY_SIZE)) &&
+	       spoe_writer_u16(&w, (uint16_t)head.size) &&
+	       spoe_writer_bytes(&w, spoe_span(bytes, head.size)) &&
+	       spoe_writer_bytes(&w, record->response);
+	assert(fits && w.size == value.mv_size);
+	return 0;
+}
+
+/* The number for one more record. Other processes append too, so the tree is
+ * asked once in every transaction. */
+static int next_number(struct lmdb_tree *tree, uint64_t *ret_number)
+{
+	MDB_cursor *cursor;
+	MDB_val key, value;
+	int rc;
+
+	if (tree->last == 0) {
+		rc = mdb_cursor_open(tree->txn, tree->file->records, &cursor);
+		if (rc != 0)
+			return rc;
+		rc = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
+		mdb_cursor_close(cursor);
+		if (rc != 0 && rc != MDB_NOTFOUND)
+			return rc;
+		if (rc == 0 && !read_number(key, &tree->last))
+			return MDB_CORRUPTED;
+	}
+	*ret_number = tree->last + 1;
+	return 0;
+}
+
+/* --- expiry ------------------------------------------------------------- */
+
+struct expiry_key {
+	uint8_t bytes[EXPIRY_KEY_SIZE];
+};
+
+static struct expiry_key expiry_key(uint64_t time_ms, uint64_t block)
+{
+	struct expiry_key key;
+	struct spoe_writer w = spoe_writer(key.bytes, sizeof(key.bytes));
+
+	spoe_writer_u64(&w, time_ms);
+	spoe_writer_u64(&w, block);
+	return key;
+}
+
+/* Has the block of `number` visited at `time_ms` or a little later. Most often
+ * a neighbour has seen to it already, and nothing is written. */
+static int put_expiry(struct lmdb_tree *tree, uint64_t time_ms, uint64_t number)
+{
+	const uint64_t block = number / LMDB_TREE_BLOCK;
+	const uint64_t rounded = time_ms | (LMDB_TREE_LAG_MS - 1);
+	struct expiry_key k;
+	MDB_val key, nothing = val("", 0);
+	int rc;
+
+	if (tree->time_ms == rounded && tree->block == block)
+		return 0;
+	k = expiry_key(rounded, block);
+	key = val(k.bytes, sizeof(k.bytes));
+	rc = mdb_put(tree->txn, tree->file->expiry, &key, &nothing,
+	             MDB_NOOVERWRITE);
+	if (rc != 0 && rc != MDB_KEYEXIST)
+		return rc;
+	tree->time_ms = rounded;
+	tree->block = block;
+	return 0;
+}
+
+/* --- operations --------------------------------------------------------- */
+
+/* A claim's key is in the index already, and leads to `number`. */
+static int claim_again(struct lmdb_tree *tree, const struct record_op *op,
+                       uint64_t number, struct lmdb_result *result)
+{
+	struct lmdb_entry entry;
+	int rc = get_record(tree, number, op->record_key, &entry);
+
+	if (rc != 0)
+		return rc;
+	if (entry.health != REASON_NONE) {
+		result->health = entry.health;
+		return 0;
+	}
+	if (record_alive(&entry.record, op->now_ms)) {
+		result->result = RECORD_FOUND;
+		return 0;
+	}
+	rc = put_record(tree, number, op->record_key, &op->record, 0);
+	return rc != 0 ? rc : put_expiry(tree, op->record.expires_ms, number);
+}
+
+int lmdb_tree_claim(struct lmdb_tree *tree, const struct record_op *op,
+                    struct lmdb_result *ret_result)
+{
+	MDB_val key = val(op->record_key, RECORD_KEY_SIZE);
+	MDB_val value;
+	struct number n;
+	uint64_t number;
+	int rc = next_number(tree, &number);
+
+	*ret_result = (struct lmdb_result){.result = RECORD_GRANTED};
+	if (rc != 0)
+		return rc;
+	n = number_of(number);
+	value = val(n.bytes, sizeof(n.bytes));
+	rc = mdb_put(tree->txn, tree->file->index, &key, &value,
+	             MDB_NOOVERWRITE);
+	if (rc == MDB_KEYEXIST) {
+		if (read_number(value, &number))
+			return claim_again(tree, op, number, ret_result);
+		ret_result->health = REASON_RECORD_CORRUPT;
+		return 0;
+	}
+	if (rc == 0)
+		rc = put_record(tree, number, op->record_key, &op->record,
+		                MDB_APPEND);
+	if (rc != 0)
+		return rc;
+	tree->last = number;
+	return put_expiry(tree, op->record.expires_ms, number);
+}
+
+static int replace(struct lmdb_tree *tree, const struct record_op *op,
+                   const struct lmdb_entry *entry)
+{
+	const bool sooner = op->record.expires_ms < entry->record.expires_ms;
+	struct record record = entry->record;
+	int rc;
+
+	record.state = op->record.state;
+	record.expires_ms = op->record.expires_ms;
+	record.settled_ms = op->record.settled_ms;
+	record.response = op->record.response;
+	rc = put_record(tree, entry->number, op->record_key, &record, 0);
+	if (rc != 0 || !sooner)
+		return rc;
+	return put_expiry(tree, record.expires_ms, entry->number);
+}
+
+static int release(struct lmdb_tree *tree, const struct record_op *op,
+                   uint64_t number)
+{
+	const struct number n = number_of(number);
+	MDB_val key = val(op->record_key, RECORD_KEY_SIZE);
+	int rc = mdb_del(tree->txn, tree->file->index, &key, NULL);
+
+	if (rc != 0)
+		return rc;
+	key = val(n.bytes, sizeof(n.bytes));
+	return mdb_del(tree->txn, tree->file->records, &key, NULL);
+}
+
+int lmdb_tree_settle(struct lmdb_tree *tree, const struct record_op *op,
+                     struct lmdb_result *ret_result)
+{
+	struct lmdb_entry entry;
+	int rc = lmdb_tree_find(tree, op->record_key, &entry);
+
+	*ret_result = (struct lmdb_result){.result = RECORD_LOST};
+	if (rc != 0)
+		return rc == MDB_NOTFOUND ? 0 : rc;
+	if (entry.health != REASON_NONE) {
+		ret_result->health = entry.health;
+		return 0;
+	}
+	if (!record_owned(&entry.record, op->record.owner, op->now_ms))
+		return 0;
+	ret_result->result = RECORD_SETTLED;
+	if (op->record.state == RECORD_NONE)
+		return release(tree, op, entry.number);
+	return replace(tree, op, &entry);
+}
+
+/* --- sweep -------------------------------------------------------------- */
+
+/* Removes the record under the cursor if it has expired, else has it visited
+ * when it has. */
+static int visit_record(struct lmdb_tree *tree, MDB_cursor *cursor,
+                        uint64_t number, MDB_val value, uint64_t now_ms,
+                        struct lmdb_swept *swept)
+{
+	struct record record;
+	struct spoe_span record_key;
+	enum reason health = read_value(value, &record_key, &record);
+	MDB_val key;
+	int rc;
+
+	swept->visited++;
+	if (health != REASON_NONE)
+		return put_expiry(tree, now_ms + UNREADABLE_AGAIN_MS, number);
+	if (record_alive(&record, now_ms))
+		return put_expiry(tree, record.expires_ms, number);
+	swept->expired++;
+	key = val(record_key.data, record_key.size);
+	rc = mdb_del(tree->txn, tree->file->index, &key, NULL);
+	if (rc != 0 && rc != MDB_NOTFOUND)
+		return rc;
+	return mdb_cursor_del(cursor, 0);
+}
+
+static int visit_block(struct lmdb_tree *tree, MDB_cursor *cursor,
+                       uint64_t block, uint64_t now_ms,
+                       struct lmdb_swept *swept)
+{
+	const struct number first = number_of(block * LMDB_TREE_BLOCK);
+	MDB_val key = val(first.bytes, sizeof(first.bytes));
+	MDB_val value;
+	uint64_t number;
+	int rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+
+	while (rc == 0) {
+		if (!read_number(key, &number))
+			return MDB_CORRUPTED;
+		if (number / LMDB_TREE_BLOCK != block)
+			return 0;
+		rc = visit_record(tree, cursor, number, value, now_ms, swept);
+		if (rc == 0)
+			rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+	}
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+/* Takes the first entry out of `expiry`. MDB_NOTFOUND: none is due. */
+static int take_due(struct lmdb_tree *tree, uint64_t now_ms,
+                    uint64_t *ret_block)
+{
+	MDB_cursor *cursor;
+	MDB_val key, value;
+	struct spoe_reader r;
+	uint64_t time_ms;
+	int rc = mdb_cursor_open(tree->txn, tree->file->expiry, &cursor);
+
+	if (rc != 0)
+		return rc;
+	rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+	if (rc == 0) {
+		r = spoe_reader(span_of(key));
+		if (!spoe_reader_u64(&r, &time_ms) ||
+		    !spoe_reader_u64(&r, ret_block))
+			rc = MDB_CORRUPTED;
+		else
+			rc = time_ms >= now_ms ? MDB_NOTFOUND
+			                       : mdb_cursor_del(cursor, 0);
+	}
+	mdb_cursor_close(cursor);
+	return rc;
+}
+
+int lmdb_tree_sweep(struct lmdb_tree *tree, uint64_t now_ms, size_t limit,
+                    struct lmdb_swept *ret_swept)
+{
+	MDB_cursor *cursor;
+	uint64_t block;
+	int rc = mdb_cursor_open(tree->txn, tree->file->records, &cursor);
+
+	*ret_swept = (struct lmdb_swept){.more = true};
+	if (rc != 0)
+		return rc;
+	/* An entry costs something too, even for an empty block. */
+	for (size_t n = 0; rc == 0 && n + ret_swept->visited < limit; n++) {
+		rc = take_due(tree, now_ms, &block);
+		if (rc == MDB_NOTFOUND)
+			ret_swept->more = false;
+		else if (rc == 0)
+			rc =
+			    visit_block(tree, cursor, block, now_ms, ret_swept);
+	}
+	mdb_cursor_close(cursor);
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+/* --- size --------------------------------------------------------------- */
+
+int lmdb_tree_records(const struct lmdb_tree *tree, uint64_t *ret_records)
+{
+	MDB_stat stat;
+	int rc = mdb_stat(tree->txn, tree->file->index, &stat);
+
+	if (rc == 0)
+		*ret_records = stat.ms_entries;
+	return rc;
+}
+
+int lmdb_tree_bytes(const struct lmdb_tree *tree, uint64_t *ret_bytes)
+{
+	const MDB_dbi trees[] = {tree->file->index, tree->file->records,
+	                         tree->file->expiry};
+	uint64_t pages = 0;
+
+	for (size_t i = 0; i < sizeof(trees) / sizeof(trees[0]); i++) {
+		MDB_stat stat;
+		int rc = mdb_stat(tree->txn, trees[i], &stat);
+
+		if (rc != 0)
+			return rc;
+		pages += stat.ms_branch_pages + stat.ms_leaf_pages +
+		         stat.ms_overflow_pages;
+	}
+	*ret_bytes = pages * tree->file->page_size;
+	return 0;
+}
