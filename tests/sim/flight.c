@@ -1,0 +1,234 @@
+#include "tests/sim/flight.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+unsigned flight_new(struct world *w, unsigned chain)
+{
+	const unsigned id = w->n_flights;
+	struct flight *f;
+
+	if (id == FLIGHTS_MAX)
+		return FLIGHTS_MAX;
+	f = calloc(1, sizeof(*f));
+	assert(f != NULL);
+	exchange_init(&f->x);
+	f->agent = rng_below(&w->rng, w->weather.agents);
+	f->chain = chain;
+	f->asked_ms = world_agent_now(w, f->agent);
+	f->asked_true = w->now;
+	w->flights[id] = f;
+	w->n_flights++;
+	if (rng_permille(&w->rng, w->weather.gone))
+		world_plan(w, rng_below(&w->rng, w->weather.timeout_ms),
+		           PLAN_GONE, id);
+	return id;
+}
+
+void flight_drop(struct world *w, unsigned id)
+{
+	exchange_fini(&w->flights[id]->x);
+	free(w->flights[id]);
+	w->flights[id] = NULL;
+}
+
+static enum fate choose_fate(struct world *w)
+{
+	if (rng_permille(&w->rng, w->weather.fails))
+		return rng_permille(&w->rng, 500) ? FAILS_BEFORE : FAILS_AFTER;
+	return rng_permille(&w->rng, w->weather.silent) ? NEVER_ANSWERS : WORKS;
+}
+
+static void submit(struct world *w, unsigned id)
+{
+	struct flight *f = w->flights[id];
+	const bool release = f->x.state == EXCHANGE_RELEASING;
+	uint64_t effect_in = rng_below(&w->rng, w->weather.store_ms);
+	uint64_t answer_in =
+	    effect_in + rng_below(&w->rng, w->weather.store_ms);
+
+	f->fate = choose_fate(w);
+	if (release)
+		world_happens(w, WORLD_RELEASE, id);
+	if (f->fate == NEVER_ANSWERS || (release && f->fate != WORKS))
+		w->judge.tickets[f->ticket].excused = true;
+	if (release && w->options->sabotage == SABOTAGE_KEEPS_ORPHANS)
+		f->fate = FAILS_BEFORE;
+	f->effect_pending = f->fate != FAILS_BEFORE;
+	if (f->effect_pending)
+		world_plan(w, effect_in, PLAN_EFFECT, id);
+	if (f->fate != NEVER_ANSWERS)
+		world_plan(w, answer_in, PLAN_ANSWER, id);
+	else
+		world_happens(w, WORLD_NEVER_ANSWERED, id);
+}
+
+static void verdict(struct world *w, unsigned id)
+{
+	struct flight *f = w->flights[id];
+	const struct exchange_reply *reply = &f->x.reply;
+
+	judge_verdict(&w->judge, f->ticket, f->cause, &f->view, f->replay_room,
+	              world_agent_now(w, f->agent), reply);
+	w->stats->verdicts[reply->answer.verdict]++;
+	if (w->options->trace)
+		fprintf(stderr, "%6" PRIu64 "   %u: %s (%s)\n", w->now, id,
+		        idem_verdict_text(reply->answer.verdict),
+		        reason_text(reply->reason));
+	if (reply->answer.verdict != IDEM_PROCEED) {
+		world_plan_request(w, f->chain);
+		return;
+	}
+	ticket_encode(&reply->ticket, w->tickets[f->ticket]);
+	if (rng_permille(&w->rng, w->weather.lost)) {
+		world_happens(w, WORLD_CLIENT_LOST, id);
+		world_plan_request(w, f->chain);
+		return;
+	}
+	world_plan(w, rng_below(&w->rng, w->weather.upstream_ms), PLAN_COMPLETE,
+	           f->ticket);
+}
+
+static void outcome(struct world *w, unsigned id)
+{
+	struct flight *f = w->flights[id];
+	const struct exchange_reply *reply = &f->x.reply;
+
+	judge_outcome(&w->judge, f->ticket, f->cause, &f->view, f->content,
+	              f->asked_true, reply);
+	w->stats->outcomes[reply->outcome]++;
+	if (w->options->trace)
+		fprintf(stderr, "%6" PRIu64 "   %u: %s (%s)\n", w->now, id,
+		        idem_outcome_text(reply->outcome),
+		        reason_text(reply->reason));
+	world_plan_request(w, f->chain);
+}
+
+static void reply(struct world *w, unsigned id)
+{
+	struct flight *f = w->flights[id];
+	const bool frozen = w->agents[f->agent].frozen_until > f->asked_true;
+
+	if (f->replied || f->gone)
+		judge_fail(&w->judge, 0, "flight %u: one reply too many", id);
+	if (!frozen && w->now > f->asked_true + w->weather.timeout_ms)
+		judge_fail(&w->judge, 0, "flight %u: a late reply", id);
+	f->replied = true;
+	w->stats->reasons[f->x.reply.reason]++;
+	if (f->x.reply.is_check)
+		verdict(w, id);
+	else
+		outcome(w, id);
+}
+
+static void perform(struct world *w, unsigned id,
+                    const struct exchange_todo *todo)
+{
+	struct flight *f = w->flights[id];
+
+	if (todo->reply)
+		reply(w, id);
+	if (todo->submit)
+		submit(w, id);
+	if (todo->wake_ms != 0 && w->options->sabotage != SABOTAGE_SLEEPS)
+		world_plan(w, todo->wake_ms - world_agent_now(w, f->agent),
+		           PLAN_TIMEOUT, id);
+	if (!todo->finished)
+		return;
+	if (!f->replied && !f->gone)
+		judge_fail(&w->judge, 0, "flight %u: no reply", id);
+	flight_drop(w, id);
+}
+
+void flight_step(struct world *w, unsigned id, struct exchange_event event)
+{
+	struct flight *f = w->flights[id];
+	struct exchange_todo todo;
+
+	event.now_ms = world_agent_now(w, f->agent);
+	exchange_step(&f->x, &event, &todo);
+	perform(w, id, &todo);
+}
+
+void flight_effect(struct world *w, unsigned id)
+{
+	struct flight *f = w->flights[id];
+	const struct record_op *op = &f->x.op;
+	const uint8_t *key =
+	    w->keys->record_keys[w->judge.tickets[f->ticket].key];
+
+	world_happens(w, WORLD_EFFECT, id);
+	f->effect_pending = false;
+	if (memcmp(op->record_key, key, RECORD_KEY_SIZE) != 0)
+		judge_fail(&w->judge, 5, "flight %u: another record key", id);
+	if (f->x.state == EXCHANGE_CLAIMING)
+		judge_claim(&w->judge, f->ticket, &f->view);
+	else if (f->x.state == EXCHANGE_SETTLING)
+		judge_settle(&w->judge, f->ticket, f->content, f->asked_ms,
+		             &f->view);
+	else
+		judge_settle(&w->judge, f->ticket, NULL, op->now_ms, &f->view);
+	fake_store_apply(&w->store, op, &f->answer);
+}
+
+/* The answer to an operation that failed, whether it happened or not. */
+static struct record_answer failure(struct world *w, unsigned id)
+{
+	struct flight *f = w->flights[id];
+
+	world_happens(w,
+	              f->fate == FAILS_BEFORE ? WORLD_FAILED_BEFORE
+	                                      : WORLD_FAILED_AFTER,
+	              id);
+	f->cause = JUDGE_FAILED;
+	if (w->options->sabotage == SABOTAGE_HIDES_FAILURE &&
+	    f->x.state == EXCHANGE_CLAIMING)
+		return (struct record_answer){.result = RECORD_GRANTED};
+	return (struct record_answer){.health = REASON_STORE_FAILED};
+}
+
+void flight_answer(struct world *w, unsigned id)
+{
+	struct flight *f = w->flights[id];
+	struct record found;
+	struct record_answer answer = {
+	    .health = f->answer.health,
+	    .result = f->answer.result,
+	    .found = &found,
+	};
+	struct exchange_event event = {
+	    .type = EXCHANGE_ANSWER,
+	    .answer = &answer,
+	};
+
+	world_happens(w, WORLD_ANSWER, id);
+	if (f->fate == FAILS_BEFORE || f->fate == FAILS_AFTER)
+		answer = failure(w, id);
+	else if (answer.health == REASON_NONE && answer.result == RECORD_FOUND)
+		fake_store_found(&f->answer, &found);
+	flight_step(w, id, event);
+}
+
+void flight_time_out(struct world *w, unsigned id)
+{
+	struct flight *f = w->flights[id];
+	const enum judge_cause cause = f->cause;
+
+	world_happens(w, WORLD_TIMEOUT, id);
+	f->cause = JUDGE_TIMED_OUT;
+	flight_step(w, id, (struct exchange_event){.type = EXCHANGE_TIMEOUT});
+	f->cause = cause;
+}
+
+void flight_gone(struct world *w, unsigned id)
+{
+	struct flight *f = w->flights[id];
+
+	world_happens(w, WORLD_GONE, id);
+	if (!f->replied)
+		world_plan_request(w, f->chain);
+	f->gone = true;
+	flight_step(w, id, (struct exchange_event){.type = EXCHANGE_GONE});
+}

@@ -1,0 +1,340 @@
+#include "tests/sim/judge.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+/* The promises of DESIGN.md section 2. */
+enum {
+	NO_PROMISE = 0,
+	ONE_OWNER = 1,
+	FENCED = 2,
+	EXACT = 3,
+	NEVER_NEW = 4,
+	KEPT_APART = 5,
+};
+
+void judge_init(struct judge *j, const struct policy *policy, uint64_t skew_ms,
+                bool blind)
+{
+	j->policy = policy;
+	j->skew_ms = skew_ms;
+	j->blind = blind;
+	memset(j->records, 0, sizeof(j->records));
+	j->n_tickets = 0;
+	j->failed = false;
+	j->promise = NO_PROMISE;
+	j->text[0] = '\0';
+}
+
+static void fail(struct judge *j, unsigned promise, const char *format,
+                 va_list args)
+{
+	if (j->failed)
+		return;
+	j->failed = true;
+	j->promise = promise;
+	vsnprintf(j->text, sizeof(j->text), format, args);
+}
+
+void judge_fail(struct judge *j, unsigned promise, const char *format, ...)
+{
+	va_list args;
+
+	if (j->blind)
+		return;
+	va_start(args, format);
+	fail(j, promise, format, args);
+	va_end(args);
+}
+
+/* What even a blind judge sees. */
+__attribute__((format(printf, 2, 3))) static void two_owners(struct judge *j,
+                                                             const char *format,
+                                                             ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fail(j, ONE_OWNER, format, args);
+	va_end(args);
+}
+
+unsigned judge_ticket(struct judge *j, const uint8_t *owner, unsigned key,
+                      unsigned variant, uint64_t now_ms, uint64_t now_true)
+{
+	struct judge_ticket *t = &j->tickets[j->n_tickets];
+
+	if (j->n_tickets == JUDGE_TICKETS_MAX)
+		return JUDGE_TICKETS_MAX;
+	*t = (struct judge_ticket){
+	    .key = key,
+	    .variant = variant,
+	    .claimed_ms = now_ms,
+	    .claimed_true = now_true,
+	};
+	memcpy(t->owner, owner, sizeof(t->owner));
+	return j->n_tickets++;
+}
+
+static uint64_t deadline_of(const struct judge *j, const struct judge_ticket *t)
+{
+	return t->claimed_ms + j->policy->lock_ttl_ms;
+}
+
+/* How long an unsettled lock keeps others out. */
+static uint64_t lock_life(const struct policy *policy)
+{
+	if (policy->on_lock_expiry == POLICY_EXPIRY_HOLD &&
+	    policy->response_ttl_ms > policy->lock_ttl_ms)
+		return policy->response_ttl_ms;
+	return policy->lock_ttl_ms;
+}
+
+void judge_claim(struct judge *j, unsigned ticket, struct judge_view *ret_view)
+{
+	const struct judge_ticket *t = &j->tickets[ticket];
+	struct judge_record *record = &j->records[t->key];
+
+	*ret_view = (struct judge_view){.record = *record};
+	if (record->head_damaged) {
+		ret_view->see = JUDGE_SEES_DAMAGE;
+	} else if (record->state != RECORD_NONE &&
+	           t->claimed_ms < record->expires_ms) {
+		ret_view->see = JUDGE_SEES_RECORD;
+	} else {
+		ret_view->see = JUDGE_SEES_NOTHING;
+		*record = (struct judge_record){
+		    .state = RECORD_LOCKED,
+		    .ticket = ticket,
+		    .variant = t->variant,
+		    .deadline_ms = deadline_of(j, t),
+		    .expires_ms = t->claimed_ms + lock_life(j->policy),
+		};
+	}
+}
+
+void judge_settle(struct judge *j, unsigned ticket,
+                  const struct content *content, uint64_t now_ms,
+                  struct judge_view *ret_view)
+{
+	struct judge_ticket *t = &j->tickets[ticket];
+	struct judge_record *record = &j->records[t->key];
+
+	*ret_view = (struct judge_view){.record = *record};
+	t->excused = true;
+	if (record->head_damaged) {
+		ret_view->see = JUDGE_SEES_DAMAGE;
+		return;
+	}
+	ret_view->owned = record->state == RECORD_LOCKED &&
+	                  record->ticket == ticket &&
+	                  now_ms < record->expires_ms;
+	if (!ret_view->owned)
+		return;
+	if (content == NULL || content->becomes == RECORD_NONE) {
+		*record = (struct judge_record){.state = RECORD_NONE};
+		return;
+	}
+	record->state = content->becomes;
+	record->settled_ms = now_ms;
+	record->expires_ms = now_ms + j->policy->response_ttl_ms;
+	record->content = content;
+}
+
+/* Whether HAProxy may believe `ticket` to be the only one, by all that it was
+ * told before and by true time: no store, no record and no agent's clock is
+ * asked here. Clocks only jump back, so nothing may end early. */
+static void told_proceed(struct judge *j, unsigned ticket)
+{
+	struct judge_ticket *t = &j->tickets[ticket];
+
+	for (unsigned i = 0; i < j->n_tickets; i++) {
+		const struct judge_ticket *o = &j->tickets[i];
+		uint64_t end_true = o->claimed_true + lock_life(j->policy);
+
+		if (i == ticket || o->key != t->key || !o->told)
+			continue;
+		if (o->kept)
+			end_true = o->settled_true + j->policy->response_ttl_ms;
+		else if (o->completing)
+			continue;
+		if (t->claimed_true + j->skew_ms < end_true)
+			two_owners(j, "ticket %u proceeds beside %s ticket %u",
+			           ticket, o->kept ? "settled" : "running", i);
+	}
+	t->told = true;
+}
+
+static void want(struct judge *j, unsigned promise, enum idem_verdict verdict,
+                 enum reason reason, const struct exchange_reply *reply)
+{
+	if (reply->answer.verdict != verdict)
+		judge_fail(j, promise, "verdict %s (%s) instead of %s (%s)",
+		           idem_verdict_text(reply->answer.verdict),
+		           reason_text(reply->reason),
+		           idem_verdict_text(verdict), reason_text(reason));
+	else if (reply->answer.reason != reason || reply->reason != reason)
+		judge_fail(j, NO_PROMISE, "reason `%s` instead of `%s`",
+		           reason_text(reply->reason), reason_text(reason));
+}
+
+static void want_proceed(struct judge *j, unsigned ticket,
+                         const struct exchange_reply *reply)
+{
+	const struct judge_ticket *t = &j->tickets[ticket];
+
+	/* Who is told of a record where none is was shown somebody else's. */
+	want(j, KEPT_APART, IDEM_PROCEED, REASON_NONE, reply);
+	if (memcmp(reply->ticket.owner, t->owner, RECORD_OWNER_SIZE) != 0)
+		judge_fail(j, FENCED, "ticket %u carries another owner",
+		           ticket);
+}
+
+static void want_cached(struct judge *j, const struct judge_record *record,
+                        size_t room, uint64_t now_ms,
+                        const struct exchange_reply *reply)
+{
+	const struct content *c = record->content;
+	const struct record_response *got = &reply->answer.response;
+	uint64_t age_s = 0;
+
+	if (record->response_damaged) {
+		want(j, NEVER_NEW, IDEM_ERROR, REASON_RECORD_CORRUPT, reply);
+		return;
+	}
+	if (c->kept_size + c->response.body.size > room) {
+		want(j, EXACT, IDEM_UNKNOWN, REASON_REPLAY_TOO_LARGE, reply);
+		return;
+	}
+	want(j, ONE_OWNER, IDEM_CACHED, REASON_NONE, reply);
+	if (got->status != c->response.status ||
+	    !spoe_span_equal(got->headers, spoe_span(c->kept, c->kept_size)) ||
+	    !spoe_span_equal(got->body, c->response.body))
+		judge_fail(j, EXACT, "the replay is not what was recorded");
+	if (now_ms > record->settled_ms)
+		age_s = (now_ms - record->settled_ms) / 1000;
+	if ((uint64_t)reply->answer.age_s != age_s)
+		judge_fail(j, NO_PROMISE, "the replay's age is wrong");
+}
+
+static void want_running(struct judge *j, const struct judge_record *record,
+                         uint64_t now_ms, const struct exchange_reply *reply)
+{
+	const int64_t wait = reply->answer.retry_after_s;
+
+	if (now_ms >= record->deadline_ms && now_ms < record->expires_ms) {
+		want(j, ONE_OWNER, IDEM_UNKNOWN, REASON_LOCK_EXPIRED, reply);
+		return;
+	}
+	want(j, ONE_OWNER, IDEM_CONFLICT, REASON_RUNNING, reply);
+	if (wait < 1 || wait > (int64_t)j->policy->retry_after_max_s)
+		judge_fail(j, NO_PROMISE, "retry after %lld s",
+		           (long long)wait);
+}
+
+static void want_found(struct judge *j, const struct judge_record *record,
+                       unsigned variant, size_t room, uint64_t now_ms,
+                       const struct exchange_reply *reply)
+{
+	if (record->variant != variant)
+		want(j, ONE_OWNER, IDEM_MISMATCH, REASON_OTHER_REQUEST, reply);
+	else if (record->state == RECORD_LOCKED)
+		want_running(j, record, now_ms, reply);
+	else if (record->state == RECORD_STORED)
+		want_cached(j, record, room, now_ms, reply);
+	else
+		want(j, ONE_OWNER, IDEM_UNKNOWN, REASON_WAS_SEALED, reply);
+}
+
+/* A damaged version byte reads as another version. */
+static enum reason damage(const struct exchange_reply *reply)
+{
+	return reply->reason == REASON_RECORD_VERSION ? REASON_RECORD_VERSION
+	                                              : REASON_RECORD_CORRUPT;
+}
+
+void judge_verdict(struct judge *j, unsigned ticket, enum judge_cause cause,
+                   const struct judge_view *view, size_t replay_room,
+                   uint64_t now_ms, const struct exchange_reply *reply)
+{
+	const struct judge_ticket *t = &j->tickets[ticket];
+
+	if (cause == JUDGE_TIMED_OUT)
+		want(j, NEVER_NEW, IDEM_ERROR, REASON_STORE_SLOW, reply);
+	else if (cause == JUDGE_FAILED)
+		want(j, NEVER_NEW, IDEM_ERROR, REASON_STORE_FAILED, reply);
+	else if (view->see == JUDGE_SEES_DAMAGE)
+		want(j, NEVER_NEW, IDEM_ERROR, damage(reply), reply);
+	else if (view->see == JUDGE_SEES_RECORD)
+		want_found(j, &view->record, t->variant, replay_room, now_ms,
+		           reply);
+	else if (now_ms >= deadline_of(j, t))
+		want(j, ONE_OWNER, IDEM_ERROR, REASON_STORE_SLOW, reply);
+	else
+		want_proceed(j, ticket, reply);
+	if (reply->answer.verdict == IDEM_PROCEED)
+		told_proceed(j, ticket);
+}
+
+static void want_outcome(struct judge *j, unsigned promise,
+                         enum idem_outcome outcome, enum reason reason,
+                         const struct exchange_reply *reply)
+{
+	if (reply->outcome != outcome)
+		judge_fail(j, promise, "outcome %s (%s) instead of %s (%s)",
+		           idem_outcome_text(reply->outcome),
+		           reason_text(reply->reason),
+		           idem_outcome_text(outcome), reason_text(reason));
+	else if (reply->reason != reason)
+		judge_fail(j, NO_PROMISE, "reason `%s` instead of `%s`",
+		           reason_text(reply->reason), reason_text(reason));
+}
+
+static enum idem_outcome outcome_of(const struct content *content)
+{
+	if (content->becomes == RECORD_STORED)
+		return IDEM_OUTCOME_STORED;
+	return content->becomes == RECORD_SEALED ? IDEM_OUTCOME_SEALED
+	                                         : IDEM_OUTCOME_RELEASED;
+}
+
+void judge_outcome(struct judge *j, unsigned ticket, enum judge_cause cause,
+                   const struct judge_view *view, const struct content *content,
+                   uint64_t asked_true, const struct exchange_reply *reply)
+{
+	struct judge_ticket *t = &j->tickets[ticket];
+
+	if (cause == JUDGE_TIMED_OUT)
+		want_outcome(j, NEVER_NEW, IDEM_OUTCOME_ERROR,
+		             REASON_STORE_SLOW, reply);
+	else if (cause == JUDGE_FAILED)
+		want_outcome(j, NEVER_NEW, IDEM_OUTCOME_ERROR,
+		             REASON_STORE_FAILED, reply);
+	else if (view->see == JUDGE_SEES_DAMAGE)
+		want_outcome(j, NEVER_NEW, IDEM_OUTCOME_ERROR, damage(reply),
+		             reply);
+	else if (!view->owned)
+		want_outcome(j, FENCED, IDEM_OUTCOME_LOST, REASON_NOT_OWNER,
+		             reply);
+	else
+		want_outcome(j, FENCED, outcome_of(content), content->reason,
+		             reply);
+	if (reply->outcome == IDEM_OUTCOME_STORED ||
+	    reply->outcome == IDEM_OUTCOME_SEALED) {
+		t->kept = true;
+		t->settled_true = asked_true;
+	}
+}
+
+void judge_end(struct judge *j)
+{
+	for (unsigned i = 0; i < KEYS; i++) {
+		const struct judge_record *record = &j->records[i];
+		const struct judge_ticket *t = &j->tickets[record->ticket];
+
+		if (record->state == RECORD_LOCKED && !t->told && !t->excused)
+			judge_fail(j, NO_PROMISE,
+			           "ticket %u is locked and nobody knows it",
+			           record->ticket);
+	}
+}

@@ -1,0 +1,100 @@
+/* tests/sim/judge.h: who knows what must come true. The judge keeps its own,
+ * plain idea of every record, from what was asked of the store and when, never
+ * from what the store or the core say; and it compares what HAProxy is told
+ * with it, and with what HAProxy was told before. */
+#ifndef TESTS_SIM_JUDGE_H
+#define TESTS_SIM_JUDGE_H
+
+#include "agent/core/exchange.h"
+#include "tests/sim/content.h"
+#include "tests/sim/keys.h"
+
+enum { JUDGE_TICKETS_MAX = 160, JUDGE_TEXT_MAX = 160 };
+
+/* What a record is known to be. */
+struct judge_record {
+	enum record_state state;
+	unsigned ticket; /* its owner's */
+	unsigned variant;
+	uint64_t deadline_ms;
+	uint64_t expires_ms;
+	uint64_t settled_ms;
+	const struct content *content; /* stored */
+	bool head_damaged;
+	bool response_damaged;
+};
+
+/* A lock that was asked for, and what HAProxy knows of it. */
+struct judge_ticket {
+	uint8_t owner[RECORD_OWNER_SIZE];
+	unsigned key;
+	unsigned variant;
+	uint64_t claimed_ms;   /* by the agent's clock */
+	uint64_t claimed_true; /* by the clock nobody has */
+	bool told;             /* proceed */
+	bool completing;       /* its response is on the way */
+	bool excused;          /* it may stay locked, untold */
+	bool kept;             /* `stored` or `sealed` was told, */
+	uint64_t settled_true; /* and asked for then */
+};
+
+enum judge_see { JUDGE_SEES_NOTHING, JUDGE_SEES_RECORD, JUDGE_SEES_DAMAGE };
+
+/* What a claim must see, or a settle must find itself to be. */
+struct judge_view {
+	enum judge_see see;
+	struct judge_record record;
+	bool owned; /* a settle: it is the lock's owner */
+};
+
+/* Why a reply is sent. */
+enum judge_cause { JUDGE_ANSWERED, JUDGE_FAILED, JUDGE_TIMED_OUT };
+
+struct judge {
+	const struct policy *policy;
+	uint64_t skew_ms; /* between any two agents, at most */
+	/* Believe only what HAProxy is told: the records are not looked at. */
+	bool blind;
+	struct judge_record records[KEYS];
+	struct judge_ticket tickets[JUDGE_TICKETS_MAX];
+	unsigned n_tickets;
+	bool failed;
+	unsigned promise; /* the broken one of DESIGN.md section 2, or 0 */
+	char text[JUDGE_TEXT_MAX];
+};
+
+void judge_init(struct judge *j, const struct policy *policy, uint64_t skew_ms,
+                bool blind);
+
+/* Notes that something must not be; the first one counts. */
+__attribute__((format(printf, 3, 4))) void judge_fail(struct judge *j,
+                                                      unsigned promise,
+                                                      const char *format, ...);
+
+/* The number of a new ticket, or JUDGE_TICKETS_MAX when there are enough. */
+unsigned judge_ticket(struct judge *j, const uint8_t *owner, unsigned key,
+                      unsigned variant, uint64_t now_ms, uint64_t now_true);
+
+/* The store carries out a claim. */
+void judge_claim(struct judge *j, unsigned ticket, struct judge_view *ret_view);
+
+/* The store carries out a settle at now_ms; `content` is NULL for a lock that
+ * is given back. */
+void judge_settle(struct judge *j, unsigned ticket,
+                  const struct content *content, uint64_t now_ms,
+                  struct judge_view *ret_view);
+
+/* HAProxy is told the verdict at now_ms. */
+void judge_verdict(struct judge *j, unsigned ticket, enum judge_cause cause,
+                   const struct judge_view *view, size_t replay_room,
+                   uint64_t now_ms, const struct exchange_reply *reply);
+
+/* HAProxy is told the outcome of what was asked at asked_true. */
+void judge_outcome(struct judge *j, unsigned ticket, enum judge_cause cause,
+                   const struct judge_view *view, const struct content *content,
+                   uint64_t asked_true, const struct exchange_reply *reply);
+
+/* Nothing more will happen: no lock is left that nobody was told of. */
+void judge_end(struct judge *j);
+
+#endif

@@ -1,0 +1,41 @@
+/* tests/sim/weather.h: what a schedule is like: calm or rough. */
+#ifndef TESTS_SIM_WEATHER_H
+#define TESTS_SIM_WEATHER_H
+
+#include "agent/core/policy.h"
+#include "tests/sim/rng.h"
+
+enum {
+	WEATHER_AGENTS_MAX = 3,
+	WEATHER_CHAINS_MAX = 4,
+	WEATHER_SKEW_MAX = 20, /* ms between two agents' clocks */
+};
+
+/* Times are ms, at most; rates are permille. */
+struct weather {
+	struct policy policy;
+	unsigned agents;
+	unsigned chains;
+	unsigned requests; /* of each chain */
+	unsigned keys;
+	unsigned skew_ms;
+	unsigned timeout_ms; /* of an exchange: exactly */
+	unsigned store_ms;   /* of an operation, to its effect and back */
+	unsigned upstream_ms;
+	unsigned pause_ms; /* of a client between two requests */
+	unsigned last_ms;  /* when the last accident happens */
+	unsigned restarts; /* how many of each accident */
+	unsigned freezes;
+	unsigned jumps;
+	unsigned damages;
+	unsigned fails;    /* operations that fail */
+	unsigned silent;   /* operations that are never answered */
+	unsigned gone;     /* exchanges whose peer goes away */
+	unsigned lost;     /* executions that no completion follows */
+	unsigned doubled;  /* completions that come twice */
+	unsigned variants; /* requests that use a key for another body */
+};
+
+void weather_make(struct weather *weather, struct rng *rng, unsigned keys);
+
+#endif
