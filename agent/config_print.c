@@ -8,7 +8,7 @@ enum { LINE_MAX_COLUMNS = 78 };
 
 static const char *apply_of(const struct config_option *o)
 {
-	return o->apply == CONFIG_APPLY_RELOAD ? "a reload" : "a restart";
+	return o->apply == CONFIG_APPLY_RELOAD ? "reload" : "restart";
 }
 
 /* --- a file with every value --- */
@@ -89,7 +89,7 @@ static void print_sample_option(const struct config_option *o, FILE *out)
 	fputc('\n', out);
 	print_comment(o->help, out);
 	config_value_expected(o, expected);
-	snprintf(text, sizeof(text), "(%s; applied by %s)", expected,
+	snprintf(text, sizeof(text), "(%s; takes effect on %s)", expected,
 	         apply_of(o));
 	print_comment(text, out);
 	fprintf(out, ";%s = %s\n", o->key, o->fallback);
@@ -192,7 +192,7 @@ static void print_manual_option(const struct config_option *o, FILE *out)
 	config_value_expected(o, expected);
 	fprintf(out, ".Pp\nValue: %s.\n.br\nDefault: ", expected);
 	print_literal(o->fallback, (int)strlen(o->fallback), out);
-	fprintf(out, "\n.br\nApplied by %s.\n", apply_of(o));
+	fprintf(out, "\n.br\nTakes effect on %s.\n", apply_of(o));
 }
 
 void config_print_manual(FILE *out)

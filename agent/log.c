@@ -1,6 +1,7 @@
 #include "agent/log.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -252,7 +253,9 @@ void log_print_manual(FILE *out)
 {
 	fputs(".Bl -tag -width Ds\n", out);
 	for (size_t i = 0; i < LOG_EVENTS; i++)
-		fprintf(out, ".It Cm %s Pq %s\n%s.\n", events[i].text,
-		        levels[events[i].level].text, events[i].help);
+		fprintf(out, ".It Cm %s Pq %s\n%c%s.\n", events[i].text,
+		        levels[events[i].level].text,
+		        toupper((unsigned char)events[i].help[0]),
+		        events[i].help + 1);
 	fputs(".El\n", out);
 }

@@ -69,7 +69,9 @@ void log_set_level(enum log_level level);
 bool log_enabled(enum log_event event);
 
 enum {
-	LOG_BURST = 20,       /* lines of one event in a second */
+	/* Lines of one event in a second: more than there may be threads, each
+	 * of which has a line of counters. */
+	LOG_BURST = 100,
 	LOG_LINE_MAX = 2048,  /* bytes, line feed included */
 	LOG_VALUE_MAX = 1024, /* bytes that one text becomes when escaped */
 	LOG_RECORD_KEY_SIZE = 17,
