@@ -151,6 +151,16 @@ static bool get_line(struct file *f, char *line, size_t size,
 	return true;
 }
 
+/* The mark that some editors put in front of UTF-8. */
+static void drop_mark(char *line)
+{
+	static const char mark[] = {'\xef', '\xbb', '\xbf'};
+	size_t length = strlen(line);
+
+	if (length >= sizeof(mark) && memcmp(line, mark, sizeof(mark)) == 0)
+		memmove(line, line + sizeof(mark), length - sizeof(mark) + 1);
+}
+
 /* ini_reader, as fgets(): `size` is what inih has room for. */
 static char *read_line(char *line, int size, void *cookie)
 {
@@ -164,8 +174,8 @@ static char *read_line(char *line, int size, void *cookie)
 	finish_line(f);
 	if (!get_line(f, line, room, &length, &has_nul))
 		return NULL;
-	if (f->line == 1 && strncmp(line, "\xef\xbb\xbf", 3) == 0)
-		memmove(line, line + 3, strlen(line + 3) + 1);
+	if (f->line == 1)
+		drop_mark(line);
 	if (has_nul) {
 		sort_bad_line(f, line,
 		              "the line has a NUL byte; expected a text file");
