@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -303,6 +304,32 @@ static void leaves_a_file_in_use(void **state)
 	close(fd);
 }
 
+/* Somebody too busy to accept is still there. */
+static void leaves_a_file_whose_owner_is_busy(void **state)
+{
+	struct place *place = *state;
+	int clients[64];
+	size_t n = 0;
+	const char *error;
+	int fd = listen_at(&place->address, &error);
+	bool full = false;
+
+	assert_true(fd >= 0);
+	while (!full && n < 64) {
+		clients[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		full = connect(clients[n],
+		               (struct sockaddr *)&place->address.storage,
+		               place->address.size) < 0;
+		n++;
+	}
+	assert_true(full);
+	assert_int_equal(listen_at(&place->address, &error), -1);
+	assert_non_null(strstr(error, "Address already in use"));
+	while (n > 0)
+		close(clients[--n]);
+	close(fd);
+}
+
 static void leaves_a_file_that_is_no_socket(void **state)
 {
 	struct place *place = *state;
@@ -344,6 +371,7 @@ int main(void)
 	    PLACE(listens_on_a_file_with_its_mode),
 	    PLACE(replaces_a_stale_file),
 	    PLACE(leaves_a_file_in_use),
+	    PLACE(leaves_a_file_whose_owner_is_busy),
 	    PLACE(leaves_a_file_that_is_no_socket),
 	    PLACE(says_that_the_directory_is_missing),
 	};

@@ -234,6 +234,24 @@ static void late_answers_to_a_mute_peer_are_bounded(void **state)
 		rig_assert_ack(&rig.client, i, 1);
 }
 
+/* The peer has made room, but the loop does not know yet: a new answer must
+ * not pass the one that waits. */
+static void an_answer_does_not_pass_another(void **state)
+{
+	(void)state;
+	connect_mute(false);
+	while (rig.connection->unsent.size == 0)
+		assert_true(rig_answer(&rig, rig.waiting[0]));
+	rig_client_take(&rig.client, 1 << 20);
+	while (rig.n_waiting > 0)
+		assert_true(rig_answer(&rig, rig.waiting[0]));
+	rig.at_once = true;
+	rig_client_reads(&rig.client);
+	rig_until(&rig, all_answers_came);
+	for (size_t i = 1; i <= QUESTIONS; i++)
+		rig_assert_ack(&rig.client, i, 1);
+}
+
 static void a_peer_that_never_reads_is_cut(void **state)
 {
 	uint64_t now_ms = 1000;
@@ -325,11 +343,6 @@ static bool one_waits(struct rig *r)
 	return r->n_waiting == 1;
 }
 
-static bool nothing_waits(struct rig *r)
-{
-	return r->n_waiting == 0;
-}
-
 static void frames_of_16_mib(void **state)
 {
 	enum { FRAME = SPOE_FRAME_MAX, BODY = FRAME - 64 };
@@ -406,18 +419,33 @@ static void an_announced_length_costs_nothing(void **state)
 	assert_int_equal(rig.closed, 0);
 }
 
+/* One answer of `size` bytes over a session of this frame size. */
+static void answer_once(uint32_t frame_size, size_t size)
+{
+	rig.ready = 0;
+	hello_of_size(frame_size);
+	notify_many(1, 1);
+	rig_until(&rig, one_waits);
+	rig.answer_size = size;
+	assert_true(rig_answer(&rig, rig.waiting[0]));
+	rig_until(&rig, answers_came);
+	rig_assert_ack(&rig.client, 1, 1);
+}
+
 /* The buffer for answers is made for the peers there are. */
 static void the_output_grows_to_what_a_session_may_send(void **state)
 {
 	(void)state;
 	rig_connect(&rig, SOCK_STREAM);
-	hello_of_size(1000);
 	assert_int_equal(rig.buffers.output_size, 0);
-	notify_many(1, 1);
-	rig_until(&rig, one_waits);
-	assert_true(rig_answer(&rig, rig.waiting[0]));
-	rig_until(&rig, nothing_waits);
+	answer_once(1000, 900);
 	assert_int_equal(rig.buffers.output_size, 4 + 1000 - 16);
+	connection_close(rig.connection, CONNECTION_END_DRAIN);
+	rig_client_fini(&rig.client);
+	rig.counters.bytes_out = 0;
+	rig_connect(&rig, SOCK_STREAM);
+	answer_once(20000, 19000);
+	assert_int_equal(rig.buffers.output_size, 4 + 20000 - 16);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -432,6 +460,7 @@ int main(void)
 	    TEST(answering_from_within_does_not_recurse),
 	    TEST(a_slow_reader_gets_everything_in_order),
 	    TEST(late_answers_to_a_mute_peer_are_bounded),
+	    TEST(an_answer_does_not_pass_another),
 	    TEST(a_peer_that_never_reads_is_cut),
 	    TEST(a_mute_peer_goes_away),
 	    TEST(a_drain_waits_for_a_slow_reader),
