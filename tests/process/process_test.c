@@ -26,8 +26,7 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	agent_process_fini(*state);
-	return 0;
+	return agent_process_fini(*state) ? 0 : -1;
 }
 
 static struct agent_process *started(void **state, const char *agent_options,

@@ -51,6 +51,21 @@ bool agent_process_init(struct agent_process *a)
 	return open_notify(a);
 }
 
+/* What the agent has written so far; valid until the next call. */
+static const char *read_output(struct agent_process *a)
+{
+	static char content[1 << 20];
+	FILE *f = fopen(a->output, "r");
+	size_t n = 0;
+
+	if (f) {
+		n = fread(content, 1, sizeof(content) - 1, f);
+		fclose(f);
+	}
+	content[n] = '\0';
+	return content;
+}
+
 static int remove_one(const char *path, const struct stat *s, int type,
                       struct FTW *ftw)
 {
@@ -60,15 +75,34 @@ static int remove_one(const char *path, const struct stat *s, int type,
 	return remove(path);
 }
 
-void agent_process_fini(struct agent_process *a)
+/* The end of a healthy agent: stopped by SIGTERM, exit status 0. */
+static bool stop_well(struct agent_process *a)
 {
+	int status;
+
+	if (a->pid <= 0)
+		return true;
+	agent_process_signal(a, SIGTERM);
+	status = agent_process_wait(a);
+	if (status == 0)
+		return true;
+	fprintf(stderr, "the agent ended with %d; output:\n%s\n", status,
+	        read_output(a));
 	if (a->pid > 0) {
 		agent_process_signal(a, SIGKILL);
 		agent_process_wait(a);
 	}
+	return false;
+}
+
+bool agent_process_fini(struct agent_process *a)
+{
+	bool well = stop_well(a);
+
 	if (a->notify_fd >= 0)
 		close(a->notify_fd);
 	nftw(a->directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	return well;
 }
 
 bool agent_process_configure(struct agent_process *a, const char *agent_options,
@@ -149,22 +183,12 @@ bool agent_process_notified(struct agent_process *a, const char *text)
 
 bool agent_process_said(struct agent_process *a, const char *text)
 {
-	static char content[1 << 20];
-
 	for (int waited = 0; waited < BOUND_MS; waited += STEP_MS) {
-		FILE *f = fopen(a->output, "r");
-		size_t n = 0;
-
-		if (f) {
-			n = fread(content, 1, sizeof(content) - 1, f);
-			fclose(f);
-		}
-		content[n] = '\0';
-		if (strstr(content, text))
+		if (strstr(read_output(a), text))
 			return true;
 		step();
 	}
-	fprintf(stderr, "not said: %s\noutput:\n%s\n", text, content);
+	fprintf(stderr, "not said: %s\noutput:\n%s\n", text, read_output(a));
 	return false;
 }
 

@@ -23,8 +23,10 @@ struct agent_process {
 /* Makes the directory and the notify socket; no process yet. */
 bool agent_process_init(struct agent_process *a);
 
-/* Kills what runs and removes the directory. */
-void agent_process_fini(struct agent_process *a);
+/* Stops what runs, as systemd does, and removes the directory. False, with the
+ * output on stderr, when the agent did not end well: a sanitizer had something
+ * to say, or it hung and was killed. */
+bool agent_process_fini(struct agent_process *a);
 
 /* Writes the configuration: socket and store of `a`, then `extra`. */
 bool agent_process_configure(struct agent_process *a, const char *agent_options,
