@@ -57,9 +57,9 @@ need() {
 work=$(mktemp -d)
 manual=$work/manual
 trap 'rm -rf "$work"' EXIT
-cat man/*.[1-8] >"$manual" 2>/dev/null || true
+cat haproxy/man/*.[1-8] >"$manual" 2>/dev/null || true
 if [[ ! -s $manual ]]; then
-	echo "man/: no manual pages"
+	echo "haproxy/man/: no manual pages"
 	bad=1
 else
 	need agent/core/reason.def "$manual"

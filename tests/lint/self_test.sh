@@ -12,7 +12,7 @@ bad=0
 project() {
 	rm -rf "$work/tree"
 	mkdir -p "$work/tree" && cd "$work/tree"
-	mkdir -p spoe agent/core haproxy tests man build/agent
+	mkdir -p spoe agent/core haproxy/man tests build/agent
 	cp "$root/.clang-format" "$root/.clang-tidy" .
 	local start='/* What it does. */'
 	printf '%s\n#ifndef A_H\n#define A_H\n\n#include <stdint.h>\n\n' \
@@ -24,7 +24,7 @@ project() {
 	printf 'A(X, "one", "help")\n' | tee agent/core/verdict.def \
 		agent/core/outcome.def agent/core/reason.def agent/log.def \
 		agent/options.def agent/messages.def |
-		tee README.md man/agent.8 haproxy/idempotency.spoe.conf >/dev/null
+		tee README.md haproxy/man/agent.8 haproxy/idempotency.spoe.conf >/dev/null
 	printf 'frontend one\n\tmode http\n\ttimeout client 1s\n%s\n' \
 		'	bind 127.0.0.1:1' >haproxy/haproxy.cfg
 	printf '#!/bin/sh\necho "$1"\n' >tests/run.sh
