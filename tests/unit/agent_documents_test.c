@@ -9,6 +9,7 @@
 
 #include <ctype.h>
 
+#include "agent/config_table.h"
 #include "agent/core/idem.h"
 #include "tests/unit/agent_config_rig.h"
 
@@ -116,6 +117,37 @@ static void print_reasons(FILE *out)
 	fputs(".El\n", out);
 }
 
+/* Up to where the first sentence of `help` ends. */
+static int first_sentence(const char *help)
+{
+	const char *end = strstr(help, ". ");
+
+	return (int)(end ? (size_t)(end - help) : strlen(help) - 1);
+}
+
+static void print_options_table(FILE *out)
+{
+	fputs("\n| option | default | what it is |\n|---|---|---|\n", out);
+	for (int s = 0; s < CONFIG_SECTION_COUNT; s++) {
+		const struct config_section_row *row =
+		    &config_table_sections[s];
+
+		fprintf(out, "| **[%s%s]** | | %.*s |\n", row->name,
+		        s == CONFIG_SECTION_POLICY ? " NAME" : "",
+		        first_sentence(row->help), row->help);
+		for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
+			const struct config_option *o =
+			    &config_table_options[i];
+
+			if (o->section == (enum config_section)s)
+				fprintf(out, "| `%s` | `%s` | %.*s |\n", o->key,
+				        o->fallback, first_sentence(o->help),
+				        o->help);
+		}
+	}
+	fputc('\n', out);
+}
+
 static const struct {
 	const char *path;  /* below the root */
 	const char *begin; /* the part that is written; NULL: all of it */
@@ -123,6 +155,8 @@ static const struct {
 	void (*print)(FILE *out);
 } parts[] = {
     {"haproxy/spoa-idempotency.ini", NULL, NULL, config_print_sample},
+    {"README.md", "<!-- BEGIN options -->\n", "<!-- END options -->",
+     print_options_table},
     {"haproxy/man/spoa-idempotency.conf.5", ".\\\" BEGIN options\n",
      ".\\\" END options\n", config_print_manual},
     {"haproxy/man/spoa-idempotency.8", ".\\\" BEGIN verdicts\n",
