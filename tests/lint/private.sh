@@ -4,7 +4,7 @@
 set -euo pipefail
 
 paths='(^|[^[:alnum:]_.~/-])/(work|home|root|check|mnt|Users|builds)/[[:alnum:]_.-]'
-hosts='(localhost|127\.[0-9.]+|0\.0\.0\.0|\[::1?\]|[a-z0-9.-]*example(\.(com|net|org))?'
+hosts='(localhost|api|upstream|127\.[0-9.]+|0\.0\.0\.0|\[::1?\]|[a-z0-9.-]*example(\.(com|net|org))?'
 hosts+='|[a-z0-9.-]*\.(test|invalid)|([a-z]+\.)?(haproxy\.(org|com)|rfc-editor\.org'
 hosts+='|ietf\.org|apache\.org|debian\.org|keepachangelog\.com|semver\.org'
 hosts+='|freedesktop\.org))'
@@ -18,7 +18,7 @@ done < <(
 		! -path './tests/lint/private.sh' -print0 |
 		xargs -0 grep -InE -e "$paths" \
 			-e 'https?://[^/[:space:]"'"'"'`>)]+' -o |
-		grep -vE "https?://$hosts(:[0-9]+|:[\$%{].*)?\$" |
+		grep -vE "https?://$hosts(:[0-9]+)?(:?[\$%{}].*)?\$" |
 		grep -vE 'https?://[\$%{<]' || true
 )
 exit $bad
