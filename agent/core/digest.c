@@ -64,7 +64,7 @@ struct digest *digest_new(void)
 		return NULL;
 	d->md = EVP_MD_fetch(NULL, "SHA256", NULL);
 	d->ctx = EVP_MD_CTX_new();
-	/* The first start allocates; those that follow do not. */
+	/* Not only there but working; FIPS and the like may forbid it. */
 	if (d->md != NULL && d->ctx != NULL) {
 		start(d);
 		if (!d->failed)

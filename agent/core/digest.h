@@ -16,7 +16,7 @@ void digest_free(struct digest *d);
 
 /* The record key of `key` in the scope that `scopes` name, in order (at most
  * DIGEST_SCOPES_MAX; an empty part counts as a part). False when OpenSSL
- * fails. */
+ * fails (3.0 allocates a little per hash); the next one may work again. */
 bool digest_record_key(struct digest *d, const struct spoe_span *scopes,
                        size_t n_scopes, struct spoe_span key,
                        uint8_t ret_key[RECORD_KEY_SIZE]);

@@ -330,6 +330,28 @@ static void test_response_every_cut(void **state)
 		check_response_refused(spoe_span(golden_response, size));
 }
 
+/* Signed with the right CRC, but no response. */
+static const struct spoe_span forged_responses[] = {
+    {(const uint8_t *)"", 0},
+    {(const uint8_t *)"\0", 1},
+    {(const uint8_t *)"\0\xc9", 2},
+    {(const uint8_t *)"\0\xc9\7abc", 6},
+    {(const uint8_t *)"\0\xc9\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12},
+};
+
+static void test_forged_responses(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(forged_responses); i++) {
+		uint8_t bytes[32];
+		struct spoe_writer w = spoe_writer(bytes, sizeof(bytes));
+
+		assert_true(spoe_writer_bytes(&w, forged_responses[i]));
+		assert_true(spoe_writer_u32(&w, crc32c(forged_responses[i])));
+		check_response_refused(spoe_span(bytes, w.size));
+	}
+}
+
 static const struct {
 	const char *name;
 	enum record_state state;
@@ -393,6 +415,7 @@ int main(void)
 	    cmocka_unit_test(test_response_sizes),
 	    cmocka_unit_test(test_response_every_bit),
 	    cmocka_unit_test(test_response_every_cut),
+	    cmocka_unit_test(test_forged_responses),
 	    cmocka_unit_test(test_owned),
 	    cmocka_unit_test(test_alive),
 	};
