@@ -221,6 +221,7 @@ bool config_file_read(FILE *in, const struct config_file_handler *handler,
 		return false;
 	}
 	finish_line(&f);
+	/* An inih that knows a mistake which this one does not. */
 	if (result > 0 && !f.mistaken)
 		mistake(&f, (unsigned)result, "the line cannot be understood");
 	return true;

@@ -92,15 +92,12 @@ bool log_enabled(enum log_event event)
 	       atomic_load_explicit(&log_level_now, memory_order_relaxed);
 }
 
-/* Adds what fits. */
+/* Adds what the caller knows to fit. */
 static void add(struct line *line, const char *text)
 {
 	size_t length = strlen(text);
 
-	if (length > TEXT_MAX - line->size) {
-		line->cut = true;
-		return;
-	}
+	assert(length <= TEXT_MAX - line->size);
 	memcpy(line->text + line->size, text, length);
 	line->size += length;
 }

@@ -97,11 +97,15 @@ static uint64_t wall_ms(void)
 
 static void now_is_the_wall_clock(void **state)
 {
+	/* Nobody has asked for the time yet. */
+	uint64_t ahead = clock_ahead_ms();
 	uint64_t before = wall_ms();
 	uint64_t now = clock_now_ms();
 	uint64_t after = wall_ms();
 
 	(void)state;
+	assert_int_equal(ahead, 0);
+	assert_true(clock_wall_ms() >= before);
 	assert_true(now >= before);
 	assert_true(now <= after + clock_ahead_ms() + 1);
 }

@@ -89,6 +89,12 @@ static const struct {
     {"[agent]\nlock-ttl = 2\n",
      ":2: [agent] lock-ttl = 2: there is no such key; expected lock-ttl in "
      "[policy], perhaps\n"},
+    /* Two letters from either: the one at hand is meant. */
+    {"[policy a]\nmax-sidy = 2\n[store]\nmax-sidy = 2\n",
+     ":2: [policy a] max-sidy = 2: there is no such key; expected max-body in "
+     "[policy], perhaps\n"
+     ":4: [store] max-sidy = 2: there is no such key; expected max-size in "
+     "[store], perhaps\n"},
     {"[log]\ncolour = yes\n",
      ":2: [log] colour = yes: there is no such key; expected one of target "
      "level\n"},

@@ -134,6 +134,29 @@ static void ranges_are_kept(void **state)
 	assert_true(tried > 10);
 }
 
+/* A path may have as many bytes as the table says, and no more. */
+static void paths_have_a_length(void **state)
+{
+	const struct config_option *o =
+	    &config_table_options[CONFIG_STORE_store_path];
+	char path[CONFIG_VALUE_PATH_MAX + 2] = "/";
+	struct config *c = rig_good("");
+	char error[256];
+
+	(void)state;
+	assert_int_equal(o->max, CONFIG_VALUE_PATH_MAX);
+	memset(path + 1, 'x', CONFIG_VALUE_PATH_MAX - 1);
+	assert_int_equal(
+	    config_value_set(o, c, path, false, error, sizeof(error)), 0);
+	assert_string_equal(c->store_path, path);
+	path[CONFIG_VALUE_PATH_MAX] = 'x';
+	assert_int_equal(
+	    config_value_set(o, c, path, false, error, sizeof(error)), -1);
+	assert_string_equal(error, "is too long; expected an absolute path of "
+	                           "at most 160 bytes");
+	config_unref(c);
+}
+
 /* The message names both ends the way they are written. */
 static void ranges_are_readable(void **state)
 {
@@ -471,6 +494,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_documented_default_is_the_default),
 	    cmocka_unit_test(ranges_are_kept),
+	    cmocka_unit_test(paths_have_a_length),
 	    cmocka_unit_test(ranges_are_readable),
 	    cmocka_unit_test(every_choice_is_taken),
 	    cmocka_unit_test(the_table_is_in_order),
