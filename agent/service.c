@@ -222,7 +222,9 @@ static void pending_do(struct pending *p, const struct exchange_todo *todo)
 	if (todo->reply && p->notify) {
 		struct notify *n = p->notify;
 
+		/* Whatever becomes of the ACK, `n` is not ours any more. */
 		p->notify = NULL;
+		n->owner = NULL;
 		send_reply(s, n, &x->reply, x->op.record_key);
 	}
 	p->wake_ms = todo->wake_ms;
@@ -475,6 +477,7 @@ void service_gone(struct service *s, struct notify *n)
 	(void)s;
 	if (!p)
 		return;
+	assert(p->notify == n);
 	p->notify = NULL;
 	pending_step(p, &event);
 }

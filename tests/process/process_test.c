@@ -1,4 +1,5 @@
 /* The whole process: start, serve, reload, drain, die, come back. */
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -420,6 +421,44 @@ static void test_a_lock_nobody_was_told_of_is_given_back(void **state)
 	closed(c);
 }
 
+/* Waits until the agent has closed its end. */
+static void expect_hang_up(struct spop_client *c)
+{
+	struct pollfd p = {.fd = c->fd};
+
+	assert_int_equal(poll(&p, 1, SPOP_CLIENT_TIMEOUT_MS), 1);
+	assert_true(p.revents & POLLHUP);
+}
+
+/* Many answers come in one turn of the loop for a peer that does not take
+ * them: the first finds the socket broken, the others the session closed. */
+static void test_a_peer_that_takes_no_answer(void **state)
+{
+	enum { ROUNDS = 20, CHECKS = 20 };
+	struct agent_process *a = started(state, "", "");
+	struct spop_client *c;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		c = opened(a);
+		/* Writing to us fails from now on; reading from us does not. */
+		assert_int_equal(shutdown(c->fd, SHUT_RD), 0);
+		for (int i = 0; i < CHECKS; i++) {
+			char key[32];
+			struct spop_check check = {.key = key};
+
+			snprintf(key, sizeof(key), "k-%d-%d", round, i);
+			if (!spop_client_send_check(c, &check))
+				break; /* it has hung up already */
+		}
+		expect_hang_up(c);
+		closed(c);
+	}
+	c = opened(a);
+	execute_once(c, "k");
+	expect_replay(c, "k");
+	closed(c);
+}
+
 static void test_locks_end_and_old_tickets_are_lost(void **state)
 {
 	struct agent_process *a =
@@ -519,6 +558,7 @@ int main(void)
 	    PROCESS_TEST(test_connections_beyond_the_limit_wait),
 	    PROCESS_TEST(test_a_stuck_store_is_an_error),
 	    PROCESS_TEST(test_a_lock_nobody_was_told_of_is_given_back),
+	    PROCESS_TEST(test_a_peer_that_takes_no_answer),
 	    PROCESS_TEST(test_locks_end_and_old_tickets_are_lost),
 	    PROCESS_TEST(test_the_command_line),
 	    PROCESS_TEST(test_a_store_that_cannot_open_is_said),
