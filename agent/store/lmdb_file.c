@@ -16,7 +16,6 @@ enum {
 	META_PAGES = 2,
 };
 
-static const char format_key[] = "format";
 static const char format_name[] = "spoa-idempotency store";
 
 /* Where an error text goes. */
@@ -189,8 +188,8 @@ int lmdb_file_mark(struct lmdb_file *file, MDB_txn *txn)
 {
 	uint8_t bytes[FORMAT_SIZE];
 	struct spoe_writer w = spoe_writer(bytes, sizeof(bytes));
-	char name[] = "format";
-	MDB_val key = {.mv_data = name, .mv_size = sizeof(format_key) - 1};
+	char name[] = "format"; /* LMDB's pointers are not const */
+	MDB_val key = {.mv_data = name, .mv_size = strlen(name)};
 	MDB_val value = {.mv_data = bytes, .mv_size = sizeof(bytes)};
 
 	spoe_writer_bytes(&w, spoe_span(format_name, sizeof(format_name)));
@@ -202,8 +201,8 @@ int lmdb_file_mark(struct lmdb_file *file, MDB_txn *txn)
 static int get_format(struct lmdb_file *file, MDB_txn *txn,
                       uint32_t *ret_version)
 {
-	char name[] = "format";
-	MDB_val key = {.mv_data = name, .mv_size = sizeof(format_key) - 1};
+	char name[] = "format"; /* LMDB's pointers are not const */
+	MDB_val key = {.mv_data = name, .mv_size = strlen(name)};
 	MDB_val value;
 	struct spoe_span ours;
 	struct spoe_reader r;
