@@ -21,7 +21,8 @@ enum { CLOCK_AHEAD_MS = 1000, LISTENERS_MAX = CONFIG_LISTEN_MAX };
 struct daemon {
 	struct worker_shared shared; /* first: workers know only this */
 	struct ev_loop *loop;
-	struct config *config;
+	struct config *config; /* in force */
+	struct config *first;  /* of the start: what a reload cannot change */
 	struct listener *listeners[LISTENERS_MAX];
 	size_t n_listeners;
 	struct worker **workers;
@@ -207,7 +208,7 @@ static void put_in_force(struct daemon *d, struct config *config)
 {
 	char changed[512];
 
-	config_restart_needed(d->config, config, changed, sizeof(changed));
+	config_restart_needed(d->first, config, changed, sizeof(changed));
 	if (changed[0])
 		log_event(LOG_RESTART_NEEDED, LOG_TEXT("options", changed));
 	log_set_level(config->log_level);
@@ -441,6 +442,7 @@ int daemon_new(struct daemon **ret_daemon, struct config *config,
 	if (!d)
 		return -1;
 	d->config = config_ref(config);
+	d->first = config_ref(config);
 	d->shared.released = on_worker_released;
 	d->accepting = true;
 	d->loop = ev_default_loop(EVFLAG_AUTO);
@@ -502,6 +504,7 @@ void daemon_free(struct daemon *d)
 	free(d->beats_seen);
 	store_close(d->shared.store);
 	config_unref(d->config);
+	config_unref(d->first);
 	if (d->loop)
 		ev_loop_destroy(d->loop);
 	free(d);

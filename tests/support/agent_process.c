@@ -112,10 +112,10 @@ bool agent_process_configure(struct agent_process *a, const char *agent_options,
 
 	if (!f)
 		return false;
-	fprintf(f,
-	        "[agent]\nlisten = unix:%s\n%s\n"
-	        "[store]\npath = %s\n%s\n",
-	        a->socket, agent_options, a->store, extra);
+	fprintf(f, "[agent]\nlisten = unix:%s\n%s\n", a->socket, agent_options);
+	if (!strstr(agent_options, "answer-timeout"))
+		fprintf(f, "answer-timeout = 30s\n");
+	fprintf(f, "[store]\npath = %s\n%s\n", a->store, extra);
 	return fclose(f) == 0;
 }
 
@@ -181,15 +181,32 @@ bool agent_process_notified(struct agent_process *a, const char *text)
 	return false;
 }
 
-bool agent_process_said(struct agent_process *a, const char *text)
+static int count(const char *content, const char *text)
+{
+	int times = 0;
+
+	while ((content = strstr(content, text))) {
+		times++;
+		content += strlen(text);
+	}
+	return times;
+}
+
+bool agent_process_said_times(struct agent_process *a, const char *text,
+                              int times)
 {
 	for (int waited = 0; waited < BOUND_MS; waited += STEP_MS) {
-		if (strstr(read_output(a), text))
+		if (count(read_output(a), text) >= times)
 			return true;
 		step();
 	}
 	fprintf(stderr, "not said: %s\noutput:\n%s\n", text, read_output(a));
 	return false;
+}
+
+bool agent_process_said(struct agent_process *a, const char *text)
+{
+	return agent_process_said_times(a, text, 1);
 }
 
 void agent_process_signal(struct agent_process *a, int signal)

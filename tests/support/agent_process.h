@@ -28,7 +28,9 @@ bool agent_process_init(struct agent_process *a);
  * to say, or it hung and was killed. */
 bool agent_process_fini(struct agent_process *a);
 
-/* Writes the configuration: socket and store of `a`, then `extra`. */
+/* Writes the configuration: socket and store of `a`, `agent_options`, then
+ * `extra`, which goes on in [store]. Without an answer-timeout of its own the
+ * agent gives a slow disk all the time a test would. */
 bool agent_process_configure(struct agent_process *a, const char *agent_options,
                              const char *extra);
 
@@ -44,6 +46,8 @@ bool agent_process_notified(struct agent_process *a, const char *text);
 
 /* Waits until the output holds `text`; false at the bound. */
 bool agent_process_said(struct agent_process *a, const char *text);
+bool agent_process_said_times(struct agent_process *a, const char *text,
+                              int times);
 
 /* Sends `signal`. */
 void agent_process_signal(struct agent_process *a, int signal);

@@ -218,10 +218,10 @@ static const struct {
      "comment\n"},
 
     /* times that do not go together */
-    {"[policy a]\nlock-ttl = 400ms\n",
+    {"[policy a]\nlock-ttl = 1s\n",
      ":2: [policy a] lock-ttl: the lock may end before its owner is told; "
      "expected more than answer-timeout of [agent]\n"},
-    {"[policy a]\nlock-ttl = 500ms\n[agent]\nanswer-timeout = 1s\n",
+    {"[policy a]\nlock-ttl = 1500ms\n[agent]\nanswer-timeout = 2s\n",
      ":2: [policy a] lock-ttl: the lock may end before its owner is told; "
      "expected more than answer-timeout of [agent]\n"},
     {"[policy a]\n[policy default]\nlock-ttl = 300ms\n",

@@ -30,7 +30,7 @@ static void defaults(void **state)
 	assert_int_equal(c->hello_timeout_ms, 5000);
 	assert_int_equal(c->idle_timeout_ms, 3600000);
 	assert_int_equal(c->drain_timeout_ms, 30000);
-	assert_int_equal(c->answer_timeout_ms, 400);
+	assert_int_equal(c->answer_timeout_ms, 1000);
 	assert_int_equal(c->log_target, LOG_TARGET_AUTO);
 	assert_int_equal(c->log_level, LOG_LEVEL_INFO);
 	assert_string_equal(c->store_driver, "lmdb");
