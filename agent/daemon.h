@@ -14,8 +14,9 @@ int daemon_new(struct daemon **ret_daemon, struct config *config,
                char *reterr_text, size_t reterr_size);
 
 /* Serves until SIGTERM or SIGINT, drains, and returns 0; -1 when it had to cut
- * off what was in flight. SIGHUP reloads the file of the configuration, SIGUSR1
- * logs the counters. A second SIGTERM or SIGINT ends the drain at once. */
+ * off what was in flight. SIGHUP reloads the file of the configuration (options
+ * of kind RELOAD in options.def), SIGUSR1 logs the counters. A second SIGTERM
+ * or SIGINT ends the drain at once. */
 int daemon_run(struct daemon *d);
 
 void daemon_free(struct daemon *d); /* NULL is fine */

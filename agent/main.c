@@ -76,9 +76,9 @@ static const struct argp argp = {
 	   "lets every request with an Idempotency-Key be executed once and "
 	   "replays the first response to its repetitions.\v"
 	   "Signals: SIGTERM and SIGINT drain and stop, SIGHUP reloads the "
-	   "policies and the log level, SIGUSR1 logs the counters. Exit "
-	   "status: 0 done, 1 it could not start or had to cut requests "
-	   "off, 2 wrong usage or configuration.",
+	   "configuration (--check names what is wrong with it), SIGUSR1 "
+	   "logs the counters. Exit status: 0 done, 1 it could not start or "
+	   "had to cut requests off, 2 wrong usage or configuration.",
 };
 
 static int run(struct config *config)
