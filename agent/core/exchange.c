@@ -86,6 +86,9 @@ static void check(struct exchange *x, const struct exchange_event *event,
 	          &x->op.record);
 	submit(x, EXCHANGE_CLAIMING, RECORD_OP_CLAIM, event->now_ms, todo);
 	todo->wake_ms = event->now_ms + event->timeout_ms;
+	x->late_ms = x->op.record.deadline_ms < todo->wake_ms
+	                 ? x->op.record.deadline_ms
+	                 : todo->wake_ms;
 }
 
 /* Encodes what will be replayed; x->response owns it. False when out of
@@ -186,8 +189,9 @@ static void claim_failed(struct exchange *x, enum reason reason,
 static void claim_granted(struct exchange *x, uint64_t now_ms,
                           struct exchange_todo *todo)
 {
-	/* A lock that ran out on its way here may have been taken over. */
-	if (x->replied || now_ms >= x->op.record.deadline_ms) {
+	/* The asker has given up, or is about to; and a lock that ran out on
+	 * its way here may have been taken over. */
+	if (x->replied || now_ms >= x->late_ms) {
 		claim_failed(x, REASON_STORE_SLOW, now_ms, todo);
 		return;
 	}

@@ -8,8 +8,8 @@
  *
  * A check is answered within its time even when the store is not: at
  * EXCHANGE_TIMEOUT it replies `error` and lives on until the store answers. A
- * lock that was granted after that, or after the asker went away, was never
- * told to anybody: the exchange gives it back. */
+ * lock that was granted after its time, or after the asker went away, is told
+ * to nobody: the exchange gives it back. */
 #ifndef AGENT_CORE_EXCHANGE_H
 #define AGENT_CORE_EXCHANGE_H
 
@@ -29,10 +29,10 @@ enum exchange_event_type {
 
 struct exchange_event {
 	enum exchange_event_type type;
-	uint64_t now_ms; /* Unix time */
+	uint64_t now_ms; /* Unix time; it had better not go back meanwhile */
 	const struct policy
 	    *policy;         /* CHECK, COMPLETE: outlives the exchange */
-	uint64_t timeout_ms; /* CHECK, COMPLETE: the reply's time */
+	uint64_t timeout_ms; /* CHECK, COMPLETE: the reply's time, above 0 */
 	const struct idem_request *request; /* CHECK: copied */
 	const uint8_t *owner;        /* CHECK: RECORD_OWNER_SIZE random */
 	const struct ticket *ticket; /* COMPLETE: copied */
@@ -71,6 +71,7 @@ struct exchange {
 	enum exchange_state state;
 	bool replied; /* or nobody is there to be replied to */
 	const struct policy *policy;
+	uint64_t late_ms; /* from then on a grant is too late */
 	struct record_op op;
 	struct exchange_reply reply;
 	struct idem_request request; /* its key borrows `key` */

@@ -13,10 +13,11 @@ enum {
 	KEPT_APART = 5,
 };
 
-void judge_init(struct judge *j, const struct policy *policy, uint64_t skew_ms,
-                bool blind)
+void judge_init(struct judge *j, const struct policy *policy,
+                uint64_t timeout_ms, uint64_t skew_ms, bool blind)
 {
 	j->policy = policy;
+	j->timeout_ms = timeout_ms;
 	j->skew_ms = skew_ms;
 	j->blind = blind;
 	memset(j->records, 0, sizeof(j->records));
@@ -268,7 +269,8 @@ void judge_verdict(struct judge *j, unsigned ticket, enum judge_cause cause,
 	else if (view->see == JUDGE_SEES_RECORD)
 		want_found(j, &view->record, t->variant, replay_room, now_ms,
 		           reply);
-	else if (now_ms >= deadline_of(j, t))
+	else if (now_ms >= deadline_of(j, t) ||
+	         now_ms >= t->claimed_ms + j->timeout_ms)
 		want(j, ONE_OWNER, IDEM_ERROR, REASON_STORE_SLOW, reply);
 	else
 		want_proceed(j, ticket, reply);

@@ -52,6 +52,7 @@ enum judge_cause { JUDGE_ANSWERED, JUDGE_FAILED, JUDGE_TIMED_OUT };
 
 struct judge {
 	const struct policy *policy;
+	uint64_t timeout_ms;
 	uint64_t skew_ms; /* between any two agents, at most */
 	/* Believe only what HAProxy is told: the records are not looked at. */
 	bool blind;
@@ -63,8 +64,9 @@ struct judge {
 	char text[JUDGE_TEXT_MAX];
 };
 
-void judge_init(struct judge *j, const struct policy *policy, uint64_t skew_ms,
-                bool blind);
+/* `timeout_ms`: the time that a check has. */
+void judge_init(struct judge *j, const struct policy *policy,
+                uint64_t timeout_ms, uint64_t skew_ms, bool blind);
 
 /* Notes that something must not be; the first one counts. */
 __attribute__((format(printf, 3, 4))) void judge_fail(struct judge *j,

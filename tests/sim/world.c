@@ -281,8 +281,8 @@ static void begin(struct world *w, uint64_t seed)
 	w->n_flights = 0;
 	w->n_contents = 0;
 	weather_make(weather, &w->rng, KEYS);
-	judge_init(&w->judge, &weather->policy, weather->skew_ms,
-	           w->options->blind);
+	judge_init(&w->judge, &weather->policy, weather->timeout_ms,
+	           weather->skew_ms, w->options->blind);
 	fake_store_init(&w->store, w->options->sabotage);
 	timeline_init(&w->timeline);
 	for (unsigned i = 0; i < weather->agents; i++)

@@ -204,21 +204,40 @@ static void test_slow_claim_failed_late(void **state)
 	gives_back(s, 5000);
 }
 
+/* Who asked has given up by then, even if no time-out was delivered: a busy
+ * machine may show the answer first. */
+static void test_granted_too_late(void **state)
+{
+	struct story *s = *state;
+
+	check_at(s, 0);
+	answer_at(s, TIMEOUT - 1, REASON_NONE, RECORD_GRANTED, NULL);
+	replied_verdict(s, IDEM_PROCEED, REASON_NONE);
+
+	exchange_init(&s->x);
+	check_at(s, 0);
+	answer_at(s, TIMEOUT, REASON_NONE, RECORD_GRANTED, NULL);
+	wants(s, true, true, false);
+	replied_verdict(s, IDEM_ERROR, REASON_STORE_SLOW);
+	gives_back(s, TIMEOUT);
+}
+
 /* A lock that ran out before its grant was read may have a new owner. */
 static void test_granted_after_its_deadline(void **state)
 {
 	struct story *s = *state;
 
+	s->policy.lock_ttl_ms = TIMEOUT / 2;
 	check_at(s, 0);
-	answer_at(s, LOCK_TTL - 1, REASON_NONE, RECORD_GRANTED, NULL);
+	answer_at(s, TIMEOUT / 2 - 1, REASON_NONE, RECORD_GRANTED, NULL);
 	replied_verdict(s, IDEM_PROCEED, REASON_NONE);
 
 	exchange_init(&s->x);
 	check_at(s, 0);
-	answer_at(s, LOCK_TTL, REASON_NONE, RECORD_GRANTED, NULL);
+	answer_at(s, TIMEOUT / 2, REASON_NONE, RECORD_GRANTED, NULL);
 	wants(s, true, true, false);
 	replied_verdict(s, IDEM_ERROR, REASON_STORE_SLOW);
-	gives_back(s, LOCK_TTL);
+	gives_back(s, TIMEOUT / 2);
 }
 
 static void test_gone_then_granted(void **state)
@@ -233,6 +252,17 @@ static void test_gone_then_granted(void **state)
 	gives_back(s, 5);
 	answer_at(s, 9, REASON_NONE, RECORD_SETTLED, NULL);
 	wants_end(s);
+}
+
+static void test_found_late(void **state)
+{
+	struct story *s = *state;
+	const struct record found = found_record(s, RECORD_LOCKED);
+
+	check_at(s, 0);
+	answer_at(s, TIMEOUT + 1, REASON_NONE, RECORD_FOUND, &found);
+	wants_reply(s);
+	replied_verdict(s, IDEM_CONFLICT, REASON_RUNNING);
 }
 
 static void test_gone_then_found(void **state)
@@ -315,8 +345,10 @@ int main(void)
 	    STORY(test_slow_claim_granted_late),
 	    STORY(test_slow_claim_found_late),
 	    STORY(test_slow_claim_failed_late),
+	    STORY(test_granted_too_late),
 	    STORY(test_granted_after_its_deadline),
 	    STORY(test_gone_then_granted),
+	    STORY(test_found_late),
 	    STORY(test_gone_then_found),
 	    STORY(test_gone_then_timeout),
 	    STORY(test_late_events_while_releasing),
