@@ -164,7 +164,7 @@ void flight_effect(struct world *w, unsigned id)
 	if (memcmp(op->record_key, key, RECORD_KEY_SIZE) != 0)
 		judge_fail(&w->judge, 5, "flight %u: another record key", id);
 	if (f->x.state == EXCHANGE_CLAIMING)
-		judge_claim(&w->judge, f->ticket, &f->view);
+		judge_claim(&w->judge, f->ticket, w->now, &f->view);
 	else if (f->x.state == EXCHANGE_SETTLING)
 		judge_settle(&w->judge, f->ticket, f->content, f->asked_ms,
 		             &f->view);

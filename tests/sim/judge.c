@@ -72,6 +72,7 @@ unsigned judge_ticket(struct judge *j, const uint8_t *owner, unsigned key,
 	    .variant = variant,
 	    .claimed_ms = now_ms,
 	    .claimed_true = now_true,
+	    .granted_true = now_true,
 	};
 	memcpy(t->owner, owner, sizeof(t->owner));
 	return j->n_tickets++;
@@ -91,11 +92,13 @@ static uint64_t lock_life(const struct policy *policy)
 	return policy->lock_ttl_ms;
 }
 
-void judge_claim(struct judge *j, unsigned ticket, struct judge_view *ret_view)
+void judge_claim(struct judge *j, unsigned ticket, uint64_t now_true,
+                 struct judge_view *ret_view)
 {
-	const struct judge_ticket *t = &j->tickets[ticket];
+	struct judge_ticket *t = &j->tickets[ticket];
 	struct judge_record *record = &j->records[t->key];
 
+	t->granted_true = now_true;
 	*ret_view = (struct judge_view){.record = *record};
 	if (record->head_damaged) {
 		ret_view->see = JUDGE_SEES_DAMAGE;
@@ -159,7 +162,7 @@ static void told_proceed(struct judge *j, unsigned ticket)
 			end_true = o->settled_true + j->policy->response_ttl_ms;
 		else if (o->completing)
 			continue;
-		if (t->claimed_true + j->skew_ms < end_true)
+		if (t->granted_true + j->skew_ms < end_true)
 			two_owners(j, "ticket %u proceeds beside %s ticket %u",
 			           ticket, o->kept ? "settled" : "running", i);
 	}

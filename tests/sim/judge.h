@@ -31,6 +31,7 @@ struct judge_ticket {
 	unsigned variant;
 	uint64_t claimed_ms;   /* by the agent's clock */
 	uint64_t claimed_true; /* by the clock nobody has */
+	uint64_t granted_true; /* the store carried it out */
 	bool told;             /* proceed */
 	bool completing;       /* its response is on the way */
 	bool excused;          /* it may stay locked, untold */
@@ -77,8 +78,9 @@ __attribute__((format(printf, 3, 4))) void judge_fail(struct judge *j,
 unsigned judge_ticket(struct judge *j, const uint8_t *owner, unsigned key,
                       unsigned variant, uint64_t now_ms, uint64_t now_true);
 
-/* The store carries out a claim. */
-void judge_claim(struct judge *j, unsigned ticket, struct judge_view *ret_view);
+/* The store carries out a claim at now_true. */
+void judge_claim(struct judge *j, unsigned ticket, uint64_t now_true,
+                 struct judge_view *ret_view);
 
 /* The store carries out a settle at now_ms; `content` is NULL for a lock that
  * is given back. */
