@@ -2,12 +2,8 @@
 
 #include <assert.h>
 
-static const struct {
-	const char *text;
-	enum reason_level level;
-} rows[REASONS] = {
-#define IDEM_REASON(name, severity, words) \
-	[REASON_##name] = {words, REASON_LEVEL_##severity},
+static const char *const texts[REASONS] = {
+#define IDEM_REASON(name, words) [REASON_##name] = words,
 #include "agent/core/reason.def"
 #undef IDEM_REASON
 };
@@ -15,11 +11,5 @@ static const struct {
 const char *reason_text(enum reason reason)
 {
 	assert(reason < REASONS);
-	return rows[reason].text;
-}
-
-enum reason_level reason_level(enum reason reason)
-{
-	assert(reason < REASONS);
-	return rows[reason].level;
+	return texts[reason];
 }

@@ -98,20 +98,16 @@ static void print_outcomes(FILE *out)
 	fputs(".El\n", out);
 }
 
-static void print_reason(FILE *out, const char *level, const char *text)
+static void print_reason(FILE *out, const char *text)
 {
-	if (!*text)
-		return;
-	fprintf(out, ".It\n%s\n.Pq ", text);
-	for (; *level; level++)
-		fputc(*level - 'A' + 'a', out);
-	fputc('\n', out);
+	if (*text)
+		fprintf(out, ".It\n%s\n", text);
 }
 
 static void print_reasons(FILE *out)
 {
 	fputs(".Bl -bullet -compact\n", out);
-#define IDEM_REASON(name, level, text) print_reason(out, #level, text);
+#define IDEM_REASON(name, text) print_reason(out, text);
 #include "agent/core/reason.def"
 #undef IDEM_REASON
 	fputs(".El\n", out);

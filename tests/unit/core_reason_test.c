@@ -30,16 +30,6 @@ static void test_reasons(void **state)
 	}
 }
 
-static void test_levels(void **state)
-{
-	(void)state;
-	assert_int_equal(reason_level(REASON_NONE), REASON_LEVEL_DEBUG);
-	assert_int_equal(reason_level(REASON_RUNNING), REASON_LEVEL_DEBUG);
-	assert_int_equal(reason_level(REASON_KEY_EMPTY), REASON_LEVEL_INFO);
-	assert_int_equal(reason_level(REASON_NOT_OWNER), REASON_LEVEL_WARNING);
-	assert_int_equal(reason_level(REASON_STORE_FULL), REASON_LEVEL_ERROR);
-}
-
 static void test_verdicts(void **state)
 {
 	(void)state;
@@ -70,7 +60,6 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_reasons),
-	    cmocka_unit_test(test_levels),
 	    cmocka_unit_test(test_verdicts),
 	    cmocka_unit_test(test_outcomes),
 	};
