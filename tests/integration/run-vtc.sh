@@ -16,7 +16,7 @@ if ((${#base} > 40)) || [[ $base =~ [^A-Za-z0-9/._-] ]]; then
 	base=/tmp
 fi
 STAGE=$(mktemp -d "$base/idem.XXXXXX") || exit 1
-export STAGE TMPDIR=$STAGE HOME=$STAGE LC_ALL=C PATH="$STAGE/bin:$PATH"
+export STAGE TMPDIR=$STAGE HOME=$STAGE LC_ALL=C PATH="$STAGE/bin:$PATH:/usr/sbin"
 
 # Not the caller's: nothing of his may steer HAProxy or the programs here.
 for name in "${!IDEMPOTENCY_@}"; do
