@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum {
@@ -14,6 +15,9 @@ enum {
 	LOCK_FILE_SIZE = READERS * 64 + 4096,
 	TREES = 3,
 	META_PAGES = 2,
+	/* What deleting needs beyond a map that is full to the brim. */
+	HEADROOM = 1 << 20,
+	NEARLY_FULL = 1 << 20, /* bytes free on a disk */
 };
 
 static const char format_name[] = "spoa-idempotency store";
@@ -89,6 +93,16 @@ enum reason lmdb_file_reason(int rc)
 	return rc == ENOMEM ? REASON_NO_MEMORY : REASON_STORE_FAILED;
 }
 
+int lmdb_file_explain(struct lmdb_file *file, int rc)
+{
+	struct statvfs fs;
+
+	if (rc == EIO && statvfs(file->path, &fs) == 0 &&
+	    fs.f_bavail * fs.f_frsize < NEARLY_FULL)
+		return ENOSPC;
+	return rc;
+}
+
 static int make_directory(const struct complaint *c)
 {
 	struct stat st;
@@ -144,6 +158,22 @@ static void close_env(struct lmdb_file *file)
 	if (file->env)
 		mdb_env_close(file->env);
 	file->env = NULL;
+}
+
+/* A limit that was lowered below what the file holds must leave room to remove
+ * it. No transaction is begun yet. */
+static int make_headroom(struct lmdb_file *file)
+{
+	MDB_envinfo info;
+	size_t used;
+	int rc = mdb_env_info(file->env, &info);
+
+	if (rc != 0)
+		return rc;
+	used = (info.me_last_pgno + 1) * file->page_size;
+	if (info.me_mapsize >= used + HEADROOM || used < file->max_size / 2)
+		return 0;
+	return mdb_env_set_mapsize(file->env, used + HEADROOM);
 }
 
 /* A file shorter than its own pages say would be a SIGBUS later. */
@@ -271,6 +301,8 @@ static int open_env(struct lmdb_file *file, const struct complaint *c)
 		rc = create_env(file);
 	if (rc == 0)
 		rc = check_length(file);
+	if (rc == 0)
+		rc = make_headroom(file);
 	if (rc != 0) {
 		close_env(file);
 		return complain_rc(c, rc);

@@ -94,6 +94,8 @@ struct lmdb_store {
 
 	/* Of whoever is `writing`. */
 	uint64_t sweep_at_ms; /* monotonic */
+	bool room;            /* the last sweep left some, or nothing was due */
+	bool squeezed;        /* it was tried to make room for this batch */
 	uint64_t check_at_ms; /* monotonic; for readers that died */
 };
 

@@ -10,6 +10,8 @@ enum {
 	/* A record that cannot be read is never removed, but looked at again:
 	 * the agent that wrote it may have come back by then. */
 	UNREADABLE_AGAIN_MS = 24 * 3600 * 1000,
+	/* Of one sweep, where nothing has expired. */
+	SWEEP_VISITS_MAX = 1000,
 };
 
 /* LMDB takes its input by pointers that are not const; it only reads it. */
@@ -348,8 +350,10 @@ static int visit_record(struct lmdb_tree *tree, MDB_cursor *cursor,
 	return mdb_cursor_del(cursor, 0);
 }
 
+/* MDB_NOTFOUND: that was all of the block. 0: more than `limit` have expired.
+ */
 static int visit_block(struct lmdb_tree *tree, MDB_cursor *cursor,
-                       uint64_t block, uint64_t now_ms,
+                       uint64_t block, uint64_t now_ms, size_t limit,
                        struct lmdb_swept *swept)
 {
 	const struct number first = number_of(block * LMDB_TREE_BLOCK);
@@ -362,17 +366,19 @@ static int visit_block(struct lmdb_tree *tree, MDB_cursor *cursor,
 		if (!read_number(key, &number))
 			return MDB_CORRUPTED;
 		if (number / LMDB_TREE_BLOCK != block)
+			return MDB_NOTFOUND;
+		if (swept->expired >= limit)
 			return 0;
 		rc = visit_record(tree, cursor, number, value, now_ms, swept);
 		if (rc == 0)
 			rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
 	}
-	return rc == MDB_NOTFOUND ? 0 : rc;
+	return rc;
 }
 
-/* Takes the first entry out of `expiry`. MDB_NOTFOUND: none is due. */
-static int take_due(struct lmdb_tree *tree, uint64_t now_ms,
-                    uint64_t *ret_block)
+/* The first entry of `expiry`. MDB_NOTFOUND: none is due. */
+static int first_due(struct lmdb_tree *tree, uint64_t now_ms,
+                     struct expiry_key *ret_key, uint64_t *ret_block)
 {
 	MDB_cursor *cursor;
 	MDB_val key, value;
@@ -383,40 +389,54 @@ static int take_due(struct lmdb_tree *tree, uint64_t now_ms,
 	if (rc != 0)
 		return rc;
 	rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
-	if (rc == 0) {
-		r = spoe_reader(span_of(key));
-		if (!spoe_reader_u64(&r, &time_ms) ||
-		    !spoe_reader_u64(&r, ret_block))
-			rc = MDB_CORRUPTED;
-		else
-			rc = time_ms >= now_ms ? MDB_NOTFOUND
-			                       : mdb_cursor_del(cursor, 0);
-	}
 	mdb_cursor_close(cursor);
-	return rc;
+	if (rc != 0)
+		return rc;
+	r = spoe_reader(span_of(key));
+	if (key.mv_size != EXPIRY_KEY_SIZE || !spoe_reader_u64(&r, &time_ms) ||
+	    !spoe_reader_u64(&r, ret_block))
+		return MDB_CORRUPTED;
+	memcpy(ret_key->bytes, key.mv_data, EXPIRY_KEY_SIZE);
+	return time_ms >= now_ms ? MDB_NOTFOUND : 0;
+}
+
+/* Visits the first block that is due. MDB_NOTFOUND: none is. */
+static int visit_first(struct lmdb_tree *tree, MDB_cursor *cursor,
+                       uint64_t now_ms, size_t limit, struct lmdb_swept *swept)
+{
+	struct expiry_key k;
+	MDB_val key;
+	uint64_t block;
+	int rc = first_due(tree, now_ms, &k, &block);
+
+	if (rc != 0)
+		return rc;
+	swept->visited++;
+	rc = visit_block(tree, cursor, block, now_ms, limit, swept);
+	/* The entry stays for the records that were too many. */
+	if (rc != MDB_NOTFOUND)
+		return rc;
+	key = val(k.bytes, sizeof(k.bytes));
+	return mdb_del(tree->txn, tree->file->expiry, &key, NULL);
 }
 
 int lmdb_tree_sweep(struct lmdb_tree *tree, uint64_t now_ms, size_t limit,
-                    struct lmdb_swept *ret_swept)
+                    struct lmdb_swept *swept)
 {
+	const size_t visits_max = swept->visited + SWEEP_VISITS_MAX;
 	MDB_cursor *cursor;
-	uint64_t block;
 	int rc = mdb_cursor_open(tree->txn, tree->file->records, &cursor);
 
-	*ret_swept = (struct lmdb_swept){.more = true};
 	if (rc != 0)
 		return rc;
-	/* An entry costs something too, even for an empty block. */
-	for (size_t n = 0; rc == 0 && n + ret_swept->visited < limit; n++) {
-		rc = take_due(tree, now_ms, &block);
-		if (rc == MDB_NOTFOUND)
-			ret_swept->more = false;
-		else if (rc == 0)
-			rc =
-			    visit_block(tree, cursor, block, now_ms, ret_swept);
-	}
+	swept->more = true;
+	while (rc == 0 && swept->expired < limit && swept->visited < visits_max)
+		rc = visit_first(tree, cursor, now_ms, limit, swept);
 	mdb_cursor_close(cursor);
-	return rc == MDB_NOTFOUND ? 0 : rc;
+	if (rc != MDB_NOTFOUND)
+		return rc;
+	swept->more = false;
+	return 0;
 }
 
 /* --- size --------------------------------------------------------------- */

@@ -51,8 +51,8 @@ struct lmdb_result {
 };
 
 struct lmdb_swept {
-	size_t visited; /* records */
-	size_t expired; /* of these, removed */
+	size_t visited; /* entries and records */
+	size_t expired; /* records removed */
 	bool more;      /* more is due */
 };
 
@@ -72,10 +72,10 @@ int lmdb_tree_claim(struct lmdb_tree *tree, const struct record_op *op,
 int lmdb_tree_settle(struct lmdb_tree *tree, const struct record_op *op,
                      struct lmdb_result *ret_result);
 
-/* Visits blocks that are due until `limit` records were seen, or a few more:
- * removes those that have expired. */
+/* Visits blocks that are due and removes the records in them that have expired:
+ * at most `limit`, for each may touch a page of its own. Adds to *swept. */
 int lmdb_tree_sweep(struct lmdb_tree *tree, uint64_t now_ms, size_t limit,
-                    struct lmdb_swept *ret_swept);
+                    struct lmdb_swept *swept);
 
 /* How many records there are. */
 int lmdb_tree_records(const struct lmdb_tree *tree, uint64_t *ret_records);

@@ -5,14 +5,13 @@
 
 enum {
 	STACK_SIZE = 256 << 10,
-	/* Entries of the expiry tree that one transaction visits at most: less
-	 * than a millisecond's work. */
+	/* Records that one transaction removes at most: about a millisecond's
+	 * work. */
 	SWEEP_MAX = 256,
 	SWEEP_MORE_MS = 5,   /* between two slices of a backlog */
 	SWEEP_NEXT_MS = 500, /* after the last one */
+	MAKE_ROOM_TRIES = 32,
 	CHECK_MS = 60 * 1000,
-	/* What claims leave free, so that the locks can still be settled and
-	 * expired records be removed: an eighth, but no more than this. */
 	RESERVE_MAX = 32 << 20,
 };
 
@@ -26,25 +25,44 @@ static uint64_t monotonic_ms(void)
 
 /* --- what happens in a transaction ------------------------------------- */
 
-static bool has_room(const struct lmdb_tree *tree)
+/* What claims leave free, so that the locks can still be settled: an eighth.
+ * Half of that is left free by responses as well, so that there is always room
+ * to delete. */
+static uint64_t reserve_of(const struct lmdb_file *file)
 {
-	const uint64_t max = tree->file->max_size;
-	const uint64_t reserve = max / 8 < RESERVE_MAX ? max / 8 : RESERVE_MAX;
-	uint64_t bytes;
+	const uint64_t reserve = file->max_size / 8;
 
-	return lmdb_tree_bytes(tree, &bytes) == 0 && bytes < max - reserve;
+	return reserve < RESERVE_MAX ? reserve : RESERVE_MAX;
 }
 
-static int apply_job(struct lmdb_tree *tree, struct lmdb_job *job)
+static bool has_room(const struct lmdb_tree *tree, const struct record_op *op)
+{
+	uint64_t limit = tree->file->max_size - reserve_of(tree->file);
+	uint64_t bytes;
+
+	if (op && op->type == RECORD_OP_SETTLE) {
+		if (op->record.response.size == 0)
+			return true;
+		limit += reserve_of(tree->file) / 2;
+	}
+	return lmdb_tree_bytes(tree, &bytes) == 0 &&
+	       bytes + (op ? op->record.response.size : 0) < limit;
+}
+
+static int apply_job(struct lmdb_store *store, struct lmdb_tree *tree,
+                     struct lmdb_job *job)
 {
 	const struct record_op *op = &job->call->op;
 
+	if (!has_room(tree, op)) {
+		if (!store->squeezed)
+			return MDB_MAP_FULL;
+		job->result.health = REASON_STORE_FULL;
+		return 0;
+	}
 	if (op->type == RECORD_OP_SETTLE)
 		return lmdb_tree_settle(tree, op, &job->result);
-	if (has_room(tree))
-		return lmdb_tree_claim(tree, op, &job->result);
-	job->result.health = REASON_STORE_FULL;
-	return 0;
+	return lmdb_tree_claim(tree, op, &job->result);
 }
 
 static void set_applying(struct lmdb_store *store, bool applying)
@@ -65,7 +83,7 @@ static int apply(struct lmdb_store *store, struct lmdb_tree *tree, size_t from,
 	set_applying(store, true);
 	for (size_t i = from; i < to && rc == 0; i++) {
 		if (store->batch[i].call)
-			rc = apply_job(tree, &store->batch[i]);
+			rc = apply_job(store, tree, &store->batch[i]);
 	}
 	set_applying(store, false);
 	return rc;
@@ -116,6 +134,7 @@ static int transact(struct lmdb_store *store, size_t from, size_t to,
 		rc = apply(store, &tree, from, to);
 	if (rc == 0 && sweep > 0) {
 		rc = lmdb_tree_sweep(&tree, store->now_ms(), sweep, &swept);
+		store->room = has_room(&tree, NULL) || !swept.more;
 		store->sweep_at_ms =
 		    monotonic_ms() +
 		    (swept.more ? SWEEP_MORE_MS : SWEEP_NEXT_MS);
@@ -128,7 +147,7 @@ static int transact(struct lmdb_store *store, size_t from, size_t to,
 	rc = lmdb_file_commit(&store->file, tree.txn);
 	if (rc == 0)
 		count_commit(store, to - from, &swept);
-	return rc;
+	return lmdb_file_explain(&store->file, rc);
 }
 
 /* --- when it fails ------------------------------------------------------ */
@@ -152,12 +171,23 @@ static int sweep_alone(struct lmdb_store *store)
 {
 	int rc = 0;
 
-	for (size_t limit = SWEEP_MAX; limit > 0; limit /= 8) {
+	for (size_t limit = SWEEP_MAX; limit > 0; limit /= 4) {
 		rc = transact(store, 0, 0, limit);
 		if (!lmdb_file_is_full(rc))
 			break;
 	}
 	return rc;
+}
+
+/* Sweeps until claims find room, or nothing more is due. On a small store that
+ * is full a sweep may have to be too small to give a page back. */
+static void make_room(struct lmdb_store *store)
+{
+	store->room = false;
+	for (int i = 0; i < MAKE_ROOM_TRIES && !store->room; i++) {
+		if (sweep_alone(store) != 0)
+			return;
+	}
 }
 
 /* Whether a part of a batch may do what the whole could not: it needs less
@@ -175,20 +205,23 @@ static void fail_jobs(struct lmdb_store *store, size_t from, size_t to,
 		store->batch[i].result.health = health;
 }
 
-/* The depth of the recursion is the logarithm of the batch. */
-static void commit_parts(struct lmdb_store *store, size_t from, size_t to)
+/* Returns the last error, if there was one. The depth of the recursion is the
+ * logarithm of the batch. */
+static int commit_parts(struct lmdb_store *store, size_t from, size_t to)
 {
 	const size_t middle = from + (to - from) / 2;
 	int rc = transact(store, from, to, 0);
+	int rc2;
 
 	if (rc == 0)
-		return;
+		return 0;
 	if (to - from > 1 && may_divide(rc)) {
-		commit_parts(store, from, middle);
-		commit_parts(store, middle, to);
-		return;
+		rc = commit_parts(store, from, middle);
+		rc2 = commit_parts(store, middle, to);
+		return rc2 != 0 ? rc2 : rc;
 	}
 	fail_jobs(store, from, to, lmdb_file_reason(rc));
+	return rc;
 }
 
 static bool store_failed(const struct lmdb_result *result)
@@ -209,8 +242,10 @@ static bool any_failed(const struct lmdb_store *store)
 
 static void commit_batch(struct lmdb_store *store, size_t sweep)
 {
-	int rc = transact(store, 0, store->n_batch, sweep);
+	int rc;
 
+	store->squeezed = false;
+	rc = transact(store, 0, store->n_batch, sweep);
 	if (rc == MDB_PANIC) {
 		/* It did not begin, so nothing has been done twice. */
 		reopen(store);
@@ -218,8 +253,12 @@ static void commit_batch(struct lmdb_store *store, size_t sweep)
 	}
 	if (rc != 0) {
 		if (lmdb_file_is_full(rc))
-			sweep_alone(store);
-		commit_parts(store, 0, store->n_batch);
+			make_room(store);
+		store->squeezed = true;
+		/* PANIC now: a commit got as far as the meta page, and may
+		 * have happened. Whoever asks next must not find it so. */
+		if (commit_parts(store, 0, store->n_batch) == MDB_PANIC)
+			reopen(store);
 	}
 	atomic_store(&store->write_failed, any_failed(store));
 }
@@ -236,7 +275,8 @@ static int probe(struct lmdb_store *store)
 	if (rc != 0)
 		return rc;
 	tree.txn = txn;
-	rc = has_room(&tree) ? lmdb_file_mark(&store->file, txn) : MDB_MAP_FULL;
+	rc = has_room(&tree, NULL) ? lmdb_file_mark(&store->file, txn)
+	                           : MDB_MAP_FULL;
 	if (rc != 0) {
 		lmdb_file_abort(&store->file, txn);
 		return rc;

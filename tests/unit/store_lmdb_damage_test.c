@@ -1,0 +1,187 @@
+/* Damaged records and records of a newer agent: an error, never a lock, and
+ * never overwritten. The file is changed under the open store, byte by byte:
+ * what a map shows is the file. */
+#include <fcntl.h>
+
+#include "tests/unit/store_rig.h"
+
+enum { COPIES_MAX = 64, HEAD_AT = RECORD_KEY_SIZE + 2 };
+
+/* Where the value of a record is in the file: LMDB leaves old copies. */
+struct places {
+	int fd;
+	off_t at[COPIES_MAX];
+	size_t n;
+	size_t size; /* of the value */
+};
+
+static void find_places(struct rig *rig, uint64_t n, size_t size,
+                        struct places *p)
+{
+	char name[256];
+	uint8_t key[RECORD_KEY_SIZE];
+	struct stat st;
+	uint8_t *bytes;
+
+	snprintf(name, sizeof(name), "%s/data.mdb", rig->path);
+	*p = (struct places){.fd = open(name, O_RDWR), .size = size};
+	assert_true(p->fd >= 0);
+	assert_int_equal(fstat(p->fd, &st), 0);
+	bytes = malloc((size_t)st.st_size);
+	assert_int_equal(pread(p->fd, bytes, (size_t)st.st_size, 0),
+	                 st.st_size);
+	rig_key(key, n);
+	for (off_t i = 0; i + (off_t)size <= st.st_size; i++) {
+		/* In the index the key is followed by a number, which is
+		 * small; here by the size of a head, which is not. */
+		if (memcmp(bytes + i, key, sizeof(key)) != 0 ||
+		    bytes[i + RECORD_KEY_SIZE + 1] == 0)
+			continue;
+		assert_true(p->n < COPIES_MAX);
+		p->at[p->n++] = i;
+	}
+	free(bytes);
+	assert_true(p->n > 0);
+}
+
+/* Flips bits of one byte in every copy; again: as it was. */
+static void flip(const struct places *p, size_t offset, uint8_t bits)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		uint8_t byte;
+
+		assert_int_equal(
+		    pread(p->fd, &byte, 1, p->at[i] + (off_t)offset), 1);
+		byte ^= bits;
+		assert_int_equal(
+		    pwrite(p->fd, &byte, 1, p->at[i] + (off_t)offset), 1);
+	}
+}
+
+static void expect_health(struct rig *rig, uint64_t n, uint64_t owner,
+                          enum reason health)
+{
+	assert_int_equal(rig_health(rig, rig_peek_op(n, RIG_NOW)), health);
+	assert_int_equal(rig_health(rig, rig_claim_op(n, 99, RIG_NOW)), health);
+	/* However late it is. */
+	assert_int_equal(
+	    rig_health(rig, rig_settle_op(n, owner, RIG_NOW, RECORD_NONE,
+	                                  RIG_NO_RESPONSE)),
+	    health);
+}
+
+static void every_damaged_byte_of_a_lock_is_seen(void **state)
+{
+	struct rig rig;
+	struct places p;
+
+	(void)state;
+	rig_init(&rig);
+	rig_open(&rig);
+	assert_int_equal(rig_claim(&rig, 1, 11), RECORD_GRANTED);
+	assert_int_equal(rig_claim(&rig, 2, 12), RECORD_GRANTED);
+	find_places(&rig, 1, HEAD_AT + RECORD_HEAD_MAX - 255 + 23, &p);
+	for (size_t i = 0; i < p.size; i++) {
+		const uint8_t bits = (uint8_t)(1 << i % 8);
+		const bool version = i == HEAD_AT && bits > 1;
+
+		flip(&p, i, bits);
+		expect_health(&rig, 1, 11,
+		              version ? REASON_RECORD_VERSION
+		                      : REASON_RECORD_CORRUPT);
+		assert_int_equal(
+		    rig_health(&rig, rig_claim_op(1, 99, RIG_NOW * 2)),
+		    version ? REASON_RECORD_VERSION : REASON_RECORD_CORRUPT);
+		flip(&p, i, bits);
+	}
+	assert_true(store_healthy(rig.store));
+	assert_int_equal(rig_claim(&rig, 2, 13), RECORD_FOUND);
+	assert_int_equal(rig_settle(&rig, 1, 11, RECORD_NONE, RIG_NO_RESPONSE),
+	                 RECORD_SETTLED);
+	close(p.fd);
+	rig_fini(&rig);
+}
+
+static void every_damaged_byte_of_a_response_is_seen(void **state)
+{
+	struct spoe_span response = rig_response(300, 1);
+	struct rig rig;
+	struct places p;
+	size_t head;
+
+	(void)state;
+	rig_init(&rig);
+	rig_open(&rig);
+	assert_int_equal(rig_claim(&rig, 1, 11), RECORD_GRANTED);
+	assert_int_equal(rig_settle(&rig, 1, 11, RECORD_STORED, response),
+	                 RECORD_SETTLED);
+	head = HEAD_AT + RECORD_HEAD_MAX - 255 + 23;
+	find_places(&rig, 1, head + response.size, &p);
+	for (size_t i = head; i < p.size; i++) {
+		flip(&p, i, 0x10);
+		assert_int_equal(rig_health(&rig, rig_peek_op(1, RIG_NOW)),
+		                 REASON_RECORD_CORRUPT);
+		assert_int_equal(rig_health(&rig, rig_claim_op(1, 99, RIG_NOW)),
+		                 REASON_RECORD_CORRUPT);
+		flip(&p, i, 0x10);
+	}
+	assert_int_equal(rig_claim(&rig, 1, 12), RECORD_FOUND);
+	close(p.fd);
+	rig_response_free(response);
+	rig_fini(&rig);
+}
+
+static bool count_unreadable(void *cookie, const uint8_t *record_key,
+                             const struct record *record)
+{
+	unsigned *n = cookie;
+
+	(void)record_key;
+	*n += record->state == RECORD_NONE;
+	return true;
+}
+
+static void a_newer_record_is_left_alone(void **state)
+{
+	struct rig rig;
+	struct places p;
+	struct store_stats stats;
+	unsigned unreadable = 0;
+	char text[256];
+
+	(void)state;
+	rig_init(&rig);
+	rig_open(&rig);
+	assert_int_equal(rig_claim(&rig, 1, 11), RECORD_GRANTED);
+	assert_int_equal(rig_claim(&rig, 2, 12), RECORD_GRANTED);
+	find_places(&rig, 1, HEAD_AT + 1, &p);
+	flip(&p, HEAD_AT, RECORD_VERSION ^ (RECORD_VERSION + 1));
+	expect_health(&rig, 1, 11, REASON_RECORD_VERSION);
+	assert_int_equal(store_scan(rig.store, NULL, count_unreadable,
+	                            &unreadable, text, sizeof(text)),
+	                 0);
+	assert_int_equal(unreadable, 1);
+	/* Its neighbour is removed in time, but this one is not. */
+	rig_clock = RIG_NOW + 10 * RIG_LOCK_MS;
+	rig_until(&rig, (store_stats(rig.store, &stats), stats.expired == 1));
+	assert_int_equal(stats.records, 1);
+	assert_int_equal(stats.failures, 3);
+	expect_health(&rig, 1, 11, REASON_RECORD_VERSION);
+	close(p.fd);
+	find_places(&rig, 1, HEAD_AT + 1, &p);
+	flip(&p, HEAD_AT, RECORD_VERSION ^ (RECORD_VERSION + 1));
+	assert_int_equal(rig_claim(&rig, 1, 13), RECORD_FOUND);
+	close(p.fd);
+	rig_fini(&rig);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(every_damaged_byte_of_a_lock_is_seen),
+	    cmocka_unit_test(every_damaged_byte_of_a_response_is_seen),
+	    cmocka_unit_test(a_newer_record_is_left_alone),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

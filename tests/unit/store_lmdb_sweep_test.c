@@ -1,0 +1,200 @@
+/* Expired records go, in small slices, and nothing else does. */
+#include "tests/unit/store_rig.h"
+
+enum { RECORDS = 3000, SLICE_MAX = 256 + 64 };
+
+static struct store_stats stats_of(struct rig *rig)
+{
+	struct store_stats stats;
+
+	store_stats(rig->store, &stats);
+	return stats;
+}
+
+static struct rig_call *claim_many(struct rig *rig, uint64_t first, size_t n)
+{
+	struct rig_call *calls = calloc(n, sizeof(*calls));
+	size_t answers = 0;
+
+	assert_non_null(calls);
+	for (size_t i = 0; i < n; i++)
+		rig_submit(rig, &calls[i],
+		           rig_claim_op(first + i, 1, RIG_NOW + i));
+	while (answers < n) {
+		rig_turn(rig->loop);
+		answers = 0;
+		for (size_t i = 0; i < n; i++)
+			answers += calls[i].answers;
+	}
+	return calls;
+}
+
+static void fill(struct rig *rig, uint64_t first, size_t n)
+{
+	struct rig_call *calls = claim_many(rig, first, n);
+
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(calls[i].result, RECORD_GRANTED);
+	free(calls);
+}
+
+/* The slices of an idle store: not one is larger than it should be. */
+static void expired_records_go_in_slices(void **state)
+{
+	struct rig rig;
+	struct store_stats before, last, now;
+
+	(void)state;
+	rig_init(&rig);
+	rig_open(&rig);
+	fill(&rig, 0, RECORDS);
+	before = last = stats_of(&rig);
+	assert_int_equal(before.records, RECORDS);
+	rig_clock = RIG_NOW + 2 * RIG_LOCK_MS;
+	do {
+		rig_turn(rig.loop);
+		now = stats_of(&rig);
+		assert_true(now.expired - last.expired <=
+		            (now.commits - last.commits + 1) * SLICE_MAX);
+		last = now;
+	} while (now.expired < RECORDS);
+	assert_true(now.commits - before.commits >= RECORDS / SLICE_MAX);
+	rig_until(&rig, stats_of(&rig).records == 0);
+	now = stats_of(&rig);
+	assert_int_equal(now.expired, RECORDS);
+	assert_true(now.bytes_used <= 16384);
+	assert_int_equal(rig_result(&rig, rig_claim_op(1, 2, rig_clock)),
+	                 RECORD_GRANTED);
+	rig_fini(&rig);
+}
+
+/* What is settled outlives its lock's time, and goes at its own. */
+static void settled_records_live_their_own_time(void **state)
+{
+	struct rig rig;
+	struct spoe_span response = rig_response(3000, 1);
+
+	(void)state;
+	rig_init(&rig);
+	rig_open(&rig);
+	for (uint64_t i = 0; i < 200; i++) {
+		assert_int_equal(rig_claim(&rig, i, 1), RECORD_GRANTED);
+		if (i % 4 == 0)
+			assert_int_equal(
+			    rig_settle(&rig, i, 1, RECORD_STORED, response),
+			    RECORD_SETTLED);
+		else if (i % 4 == 1)
+			assert_int_equal(rig_settle(&rig, i, 1, RECORD_NONE,
+			                            RIG_NO_RESPONSE),
+			                 RECORD_SETTLED);
+	}
+	assert_int_equal(stats_of(&rig).records, 150);
+	rig_clock = RIG_NOW + 2 * RIG_LOCK_MS;
+	rig_until(&rig, stats_of(&rig).records == 50);
+	for (int i = 0; i < 20; i++)
+		rig_turn(rig.loop);
+	assert_int_equal(stats_of(&rig).records, 50);
+	assert_int_equal(
+	    rig_result(&rig, rig_peek_op(0, RIG_NOW + RIG_KEEP_MS - 1)),
+	    RECORD_FOUND);
+	rig_clock = RIG_NOW + RIG_KEEP_MS - 1;
+	for (int i = 0; i < 20; i++)
+		rig_turn(rig.loop);
+	assert_int_equal(stats_of(&rig).records, 50);
+	rig_clock = RIG_NOW + RIG_KEEP_MS + 10000;
+	rig_until(&rig, stats_of(&rig).records == 0);
+	assert_int_equal(stats_of(&rig).expired, 150);
+	rig_response_free(response);
+	rig_fini(&rig);
+}
+
+/* A record that is settled to live shorter than its lock would have. */
+static void shorter_lives_are_noticed(void **state)
+{
+	struct rig rig;
+	struct record_op op;
+
+	(void)state;
+	rig_init(&rig);
+	rig_open(&rig);
+	for (uint64_t i = 0; i < 50; i++) {
+		op = rig_claim_op(i, 1, RIG_NOW);
+		op.record.expires_ms = RIG_NOW + RIG_KEEP_MS;
+		assert_int_equal(rig_result(&rig, op), RECORD_GRANTED);
+		op = rig_settle_op(i, 1, RIG_NOW, RECORD_SEALED,
+		                   RIG_NO_RESPONSE);
+		op.record.expires_ms = RIG_NOW + 1000;
+		assert_int_equal(rig_result(&rig, op), RECORD_SETTLED);
+	}
+	rig_clock = RIG_NOW + 20000;
+	rig_until(&rig, stats_of(&rig).records == 0);
+	rig_fini(&rig);
+}
+
+/* Taken over again and again: one record, removed once. */
+static void taken_over_records_go_once(void **state)
+{
+	struct rig rig;
+	uint64_t now = RIG_NOW;
+
+	(void)state;
+	rig_init(&rig);
+	rig_open(&rig);
+	for (uint64_t owner = 0; owner < 30; owner++) {
+		assert_int_equal(rig_result(&rig, rig_claim_op(1, owner, now)),
+		                 RECORD_GRANTED);
+		now += RIG_LOCK_MS;
+	}
+	assert_int_equal(stats_of(&rig).records, 1);
+	rig_clock = now - 1;
+	for (int i = 0; i < 20; i++)
+		rig_turn(rig.loop);
+	assert_int_equal(stats_of(&rig).records, 1);
+	rig_clock = now + 10000;
+	rig_until(&rig, stats_of(&rig).records == 0);
+	assert_int_equal(stats_of(&rig).expired, 1);
+	rig_fini(&rig);
+}
+
+/* A store that is never idle gets rid of them as well. */
+static void a_busy_store_sweeps_too(void **state)
+{
+	const enum store_durability durabilities[] = {STORE_DURABILITY_NONE,
+	                                              STORE_DURABILITY_COMMIT};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct rig rig;
+		uint64_t n = 0;
+
+		rig_init(&rig);
+		rig.options.durability = durabilities[i];
+		rig_open(&rig);
+		fill(&rig, 0, RECORDS);
+		rig_clock = RIG_NOW + 2 * RIG_LOCK_MS;
+		while (stats_of(&rig).expired < RECORDS) {
+			const uint64_t now = rig_clock;
+
+			n++;
+			assert_int_equal(
+			    rig_result(&rig, rig_claim_op(1000000 + n, 1, now)),
+			    RECORD_GRANTED);
+			assert_true(n < 1000000);
+		}
+		assert_int_equal(stats_of(&rig).records, n);
+		rig_fini(&rig);
+	}
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(expired_records_go_in_slices),
+	    cmocka_unit_test(settled_records_live_their_own_time),
+	    cmocka_unit_test(shorter_lives_are_noticed),
+	    cmocka_unit_test(taken_over_records_go_once),
+	    cmocka_unit_test(a_busy_store_sweeps_too),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
