@@ -7,6 +7,8 @@
 
 enum { COPIES_MAX = 64, HEAD_AT = RECORD_KEY_SIZE + 2 };
 
+enum where { IN_RECORDS, IN_INDEX };
+
 /* Where the value of a record is in the file: LMDB leaves old copies. */
 struct places {
 	int fd;
@@ -15,8 +17,8 @@ struct places {
 	size_t size; /* of the value */
 };
 
-static void find_places(struct rig *rig, uint64_t n, size_t size,
-                        struct places *p)
+static void find_places(struct rig *rig, uint64_t n, enum where where,
+                        size_t size, struct places *p)
 {
 	char name[256];
 	uint8_t key[RECORD_KEY_SIZE];
@@ -35,7 +37,8 @@ static void find_places(struct rig *rig, uint64_t n, size_t size,
 		/* In the index the key is followed by a number, which is
 		 * small; here by the size of a head, which is not. */
 		if (memcmp(bytes + i, key, sizeof(key)) != 0 ||
-		    bytes[i + RECORD_KEY_SIZE + 1] == 0)
+		    (bytes[i + RECORD_KEY_SIZE + 1] == 0) !=
+		        (where == IN_INDEX))
 			continue;
 		assert_true(p->n < COPIES_MAX);
 		p->at[p->n++] = i;
@@ -80,7 +83,8 @@ static void every_damaged_byte_of_a_lock_is_seen(void **state)
 	rig_open(&rig);
 	assert_int_equal(rig_claim(&rig, 1, 11), RECORD_GRANTED);
 	assert_int_equal(rig_claim(&rig, 2, 12), RECORD_GRANTED);
-	find_places(&rig, 1, HEAD_AT + RECORD_HEAD_MAX - 255 + 23, &p);
+	find_places(&rig, 1, IN_RECORDS, HEAD_AT + RECORD_HEAD_MAX - 255 + 23,
+	            &p);
 	for (size_t i = 0; i < p.size; i++) {
 		const uint8_t bits = (uint8_t)(1 << i % 8);
 		const bool version = i == HEAD_AT && bits > 1;
@@ -116,7 +120,7 @@ static void every_damaged_byte_of_a_response_is_seen(void **state)
 	assert_int_equal(rig_settle(&rig, 1, 11, RECORD_STORED, response),
 	                 RECORD_SETTLED);
 	head = HEAD_AT + RECORD_HEAD_MAX - 255 + 23;
-	find_places(&rig, 1, head + response.size, &p);
+	find_places(&rig, 1, IN_RECORDS, head + response.size, &p);
 	for (size_t i = head; i < p.size; i++) {
 		flip(&p, i, 0x10);
 		assert_int_equal(rig_health(&rig, rig_peek_op(1, RIG_NOW)),
@@ -128,6 +132,30 @@ static void every_damaged_byte_of_a_response_is_seen(void **state)
 	assert_int_equal(rig_claim(&rig, 1, 12), RECORD_FOUND);
 	close(p.fd);
 	rig_response_free(response);
+	rig_fini(&rig);
+}
+
+/* A number that leads to the record of another key, or to none. */
+static void a_misleading_index_is_seen(void **state)
+{
+	struct rig rig;
+	struct places p;
+
+	(void)state;
+	rig_init(&rig);
+	rig_open(&rig);
+	for (uint64_t n = 0; n < 8; n++)
+		assert_int_equal(rig_claim(&rig, n, n), RECORD_GRANTED);
+	find_places(&rig, 1, IN_INDEX, RECORD_KEY_SIZE + 8, &p);
+	for (size_t i = RECORD_KEY_SIZE; i < p.size; i++) {
+		for (unsigned bit = 0; bit < 8; bit++) {
+			flip(&p, i, (uint8_t)(1 << bit));
+			expect_health(&rig, 1, 1, REASON_RECORD_CORRUPT);
+			flip(&p, i, (uint8_t)(1 << bit));
+		}
+	}
+	assert_int_equal(rig_claim(&rig, 1, 99), RECORD_FOUND);
+	close(p.fd);
 	rig_fini(&rig);
 }
 
@@ -154,7 +182,7 @@ static void a_newer_record_is_left_alone(void **state)
 	rig_open(&rig);
 	assert_int_equal(rig_claim(&rig, 1, 11), RECORD_GRANTED);
 	assert_int_equal(rig_claim(&rig, 2, 12), RECORD_GRANTED);
-	find_places(&rig, 1, HEAD_AT + 1, &p);
+	find_places(&rig, 1, IN_RECORDS, HEAD_AT + 1, &p);
 	flip(&p, HEAD_AT, RECORD_VERSION ^ (RECORD_VERSION + 1));
 	expect_health(&rig, 1, 11, REASON_RECORD_VERSION);
 	assert_int_equal(store_scan(rig.store, NULL, count_unreadable,
@@ -168,7 +196,7 @@ static void a_newer_record_is_left_alone(void **state)
 	assert_int_equal(stats.failures, 3);
 	expect_health(&rig, 1, 11, REASON_RECORD_VERSION);
 	close(p.fd);
-	find_places(&rig, 1, HEAD_AT + 1, &p);
+	find_places(&rig, 1, IN_RECORDS, HEAD_AT + 1, &p);
 	flip(&p, HEAD_AT, RECORD_VERSION ^ (RECORD_VERSION + 1));
 	assert_int_equal(rig_claim(&rig, 1, 13), RECORD_FOUND);
 	close(p.fd);
@@ -180,6 +208,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_damaged_byte_of_a_lock_is_seen),
 	    cmocka_unit_test(every_damaged_byte_of_a_response_is_seen),
+	    cmocka_unit_test(a_misleading_index_is_seen),
 	    cmocka_unit_test(a_newer_record_is_left_alone),
 	};
 
