@@ -238,25 +238,15 @@ static void lmdb_cancel(struct store_client *base, struct store_call *call)
 
 static int init_locks(struct lmdb_store *store)
 {
-	pthread_condattr_t attr;
-	int rc;
+	int rc = pthread_cond_init(&store->still, NULL);
 
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	rc = pthread_cond_init(&store->work, &attr);
-	pthread_condattr_destroy(&attr);
-	if (rc == 0)
-		rc = pthread_cond_init(&store->still, NULL);
-	if (rc == 0)
-		rc = pthread_mutex_init(&store->lock, NULL);
-	return rc;
+	return rc != 0 ? rc : pthread_mutex_init(&store->lock, NULL);
 }
 
 static void fini_locks(struct lmdb_store *store)
 {
 	pthread_mutex_destroy(&store->lock);
 	pthread_cond_destroy(&store->still);
-	pthread_cond_destroy(&store->work);
 }
 
 static int measure(struct lmdb_store *store)

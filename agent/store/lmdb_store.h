@@ -78,9 +78,9 @@ struct lmdb_store {
 	atomic_bool read_failed; /* the last read did */
 	atomic_bool write_failed;
 	pthread_t writer;
+	int wake_fd; /* an eventfd: the writer thread has work */
 
 	pthread_mutex_t lock; /* taken after `file.remap` */
-	pthread_cond_t work;  /* for the writer: something is queued */
 	pthread_cond_t still; /* for cancellers: nothing is being applied */
 	struct lmdb_client *clients;
 	bool sleeping;   /* the writer thread waits for work */
@@ -93,10 +93,11 @@ struct lmdb_store {
 	size_t n_batch;
 
 	/* Of whoever is `writing`. */
-	uint64_t sweep_at_ms; /* monotonic */
-	bool room;            /* the last sweep left some, or nothing was due */
-	bool squeezed;        /* it was tried to make room for this batch */
-	uint64_t check_at_ms; /* monotonic; for readers that died */
+	bool sweep_more; /* more was due at the last sweep */
+	uint64_t swept_at_ms;
+	bool room;     /* the last sweep left some, or nothing was due */
+	bool squeezed; /* it was tried to make room for this batch */
+	uint64_t checked_at_ms; /* for readers that died */
 };
 
 /* What a call's driver_data says: nothing, its place in the batch, or the

@@ -1,7 +1,10 @@
 #include "agent/store/lmdb_writer.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <signal.h>
-#include <time.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 enum {
 	STACK_SIZE = 256 << 10,
@@ -15,12 +18,13 @@ enum {
 	RESERVE_MAX = 32 << 20,
 };
 
-static uint64_t monotonic_ms(void)
+/* By a clock that may be set back. */
+static bool elapsed(const struct lmdb_store *store, uint64_t since_ms,
+                    uint64_t ms)
 {
-	struct timespec now;
+	const uint64_t now = store->now_ms();
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return now < since_ms || now - since_ms >= ms;
 }
 
 /* --- what happens in a transaction ------------------------------------- */
@@ -135,9 +139,8 @@ static int transact(struct lmdb_store *store, size_t from, size_t to,
 	if (rc == 0 && sweep > 0) {
 		rc = lmdb_tree_sweep(&tree, store->now_ms(), sweep, &swept);
 		store->room = has_room(&tree, NULL) || !swept.more;
-		store->sweep_at_ms =
-		    monotonic_ms() +
-		    (swept.more ? SWEEP_MORE_MS : SWEEP_NEXT_MS);
+		store->sweep_more = swept.more;
+		store->swept_at_ms = store->now_ms();
 	}
 	if (rc != 0) {
 		lmdb_file_abort(&store->file, tree.txn);
@@ -286,11 +289,9 @@ static int probe(struct lmdb_store *store)
 
 static void free_dead_readers(struct lmdb_store *store)
 {
-	const uint64_t now = monotonic_ms();
-
-	if (now < store->check_at_ms)
+	if (!elapsed(store, store->checked_at_ms, CHECK_MS))
 		return;
-	store->check_at_ms = now + CHECK_MS;
+	store->checked_at_ms = store->now_ms();
 	pthread_rwlock_rdlock(&store->file.remap);
 	lmdb_file_free_dead_readers(&store->file);
 	pthread_rwlock_unlock(&store->file.remap);
@@ -300,7 +301,7 @@ static void tidy(struct lmdb_store *store)
 {
 	int rc;
 
-	store->sweep_at_ms = monotonic_ms() + SWEEP_NEXT_MS;
+	store->sweep_more = false; /* should it fail */
 	rc = sweep_alone(store);
 	if (rc == MDB_PANIC) {
 		reopen(store);
@@ -359,38 +360,50 @@ static void gather(struct lmdb_store *store)
 	}
 }
 
-static void sleep_until(struct lmdb_store *store, uint64_t at_ms)
+/* Sleeps until there is work; false: `ms` have passed. The lock is not held
+ * meanwhile. */
+static bool sleep_for(struct lmdb_store *store, int ms)
 {
-	const struct timespec at = {
-	    .tv_sec = (time_t)(at_ms / 1000),
-	    .tv_nsec = (long)(at_ms % 1000) * 1000000,
-	};
+	struct pollfd p = {.fd = store->wake_fd, .events = POLLIN};
+	uint64_t n;
+	bool woken;
 
 	store->sleeping = true;
-	pthread_cond_timedwait(&store->work, &store->lock, &at);
+	pthread_mutex_unlock(&store->lock);
+	woken = poll(&p, 1, ms) > 0 &&
+	        read(store->wake_fd, &n, sizeof(n)) == sizeof(n);
+	pthread_mutex_lock(&store->lock);
 	store->sleeping = false;
+	return woken;
 }
 
-static bool sweep_due(const struct lmdb_store *store)
+static void wake(struct lmdb_store *store)
 {
-	return monotonic_ms() >= store->sweep_at_ms;
+	const uint64_t one = 1;
+
+	/* A full counter cannot be: the thread resets it. */
+	while (write(store->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		continue;
 }
 
 /* Waits for jobs, or for the time to tidy up (no job). False: stop. */
 static bool next_batch(struct lmdb_store *store)
 {
+	bool due = false;
+
 	while (!store->stopping) {
 		if (store->writing) {
 			/* A loop is: it wakes us when it is through. */
 			store->wants_turn = true;
-			sleep_until(store, monotonic_ms() + SWEEP_NEXT_MS);
+			due = !sleep_for(store, SWEEP_NEXT_MS) || due;
 			store->wants_turn = false;
 			continue;
 		}
 		gather(store);
-		if (store->n_batch > 0 || sweep_due(store))
+		if (store->n_batch > 0 || due)
 			return true;
-		sleep_until(store, store->sweep_at_ms);
+		due = !sleep_for(store, store->sweep_more ? SWEEP_MORE_MS
+		                                          : SWEEP_NEXT_MS);
 	}
 	return false;
 }
@@ -431,6 +444,12 @@ static size_t answer_batch(struct lmdb_store *store, struct lmdb_client *self,
 	return n_others;
 }
 
+static bool sweep_due(const struct lmdb_store *store)
+{
+	return store->sweep_more ||
+	       elapsed(store, store->swept_at_ms, SWEEP_NEXT_MS);
+}
+
 /* Writes the batch and answers it; for the writer thread (no `self`) also what
  * is due to be swept. Called and left with the lock held, which is not held
  * meanwhile. */
@@ -443,10 +462,8 @@ static void write_batch(struct lmdb_store *store, struct lmdb_client *self)
 	pthread_mutex_unlock(&store->lock);
 	if (store->n_batch == 0)
 		tidy(store);
-	else if (!self && sweep_due(store))
-		commit_batch(store, SWEEP_MAX);
 	else
-		commit_batch(store, 0);
+		commit_batch(store, !self && sweep_due(store) ? SWEEP_MAX : 0);
 	pthread_mutex_lock(&store->lock);
 	n_others = answer_batch(store, self, others);
 	store->writing = false;
@@ -481,8 +498,11 @@ int lmdb_writer_start(struct lmdb_store *store)
 	sigset_t all, before;
 	int rc;
 
-	store->sweep_at_ms = monotonic_ms() + SWEEP_NEXT_MS;
-	store->check_at_ms = monotonic_ms() + CHECK_MS;
+	store->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (store->wake_fd < 0)
+		return errno;
+	store->swept_at_ms = store->now_ms();
+	store->checked_at_ms = store->now_ms();
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_SIZE);
 	/* Signals are for the shell's threads; and SIGXFSZ, which a limit on
@@ -492,6 +512,8 @@ int lmdb_writer_start(struct lmdb_store *store)
 	rc = pthread_create(&store->writer, &attr, run, store);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attr);
+	if (rc != 0)
+		close(store->wake_fd);
 	return rc;
 }
 
@@ -500,8 +522,9 @@ void lmdb_writer_stop(struct lmdb_store *store)
 	pthread_mutex_lock(&store->lock);
 	store->stopping = true;
 	pthread_mutex_unlock(&store->lock);
-	pthread_cond_signal(&store->work);
+	wake(store);
 	pthread_join(store->writer, NULL);
+	close(store->wake_fd);
 }
 
 /* Whether the loop writes itself what it hands over. That saves two switches
@@ -516,7 +539,7 @@ static bool may_write(const struct lmdb_store *store)
 void lmdb_writer_hand_over(struct lmdb_client *client)
 {
 	struct lmdb_store *store = (struct lmdb_store *)client->base.store;
-	bool wake;
+	bool asleep;
 
 	pthread_mutex_lock(&store->lock);
 	lmdb_calls_move(&client->queued, &client->handover);
@@ -524,13 +547,13 @@ void lmdb_writer_hand_over(struct lmdb_client *client)
 		gather(store);
 		write_batch(store, client);
 	}
-	wake = store->sleeping && !store->writing &&
-	       (store->wants_turn || anything_queued(store));
-	if (wake)
-		store->sleeping = false;
+	asleep = store->sleeping && !store->writing &&
+	         (store->wants_turn || anything_queued(store));
+	if (asleep)
+		store->sleeping = false; /* one wakes it for all */
 	pthread_mutex_unlock(&store->lock);
-	if (wake)
-		pthread_cond_signal(&store->work);
+	if (asleep)
+		wake(store);
 }
 
 void lmdb_writer_cancel(struct lmdb_client *client, struct store_call *call)

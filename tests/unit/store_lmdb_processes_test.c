@@ -110,14 +110,59 @@ static void racing_processes_have_one_owner(void **state)
 	race_for_keys(STORE_DURABILITY_COMMIT);
 }
 
-/* A child fills the store far beyond the map of the parent. */
-static void fill(struct rig *rig, unsigned n)
+/* A child that has begun before the parent has threads, and waits for a word:
+ * neither LMDB nor a sanitizer likes to be forked later. */
+struct child {
+	pid_t pid;
+	int go;   /* to it */
+	int said; /* from it */
+};
+
+static struct child begin_child(struct rig *rig,
+                                void (*work)(struct rig *rig, int say))
+{
+	struct child child;
+	int to[2], from[2];
+	char go;
+
+	assert_int_equal(pipe(to), 0);
+	assert_int_equal(pipe(from), 0);
+	child = (struct child){.pid = fork(), .go = to[1], .said = from[0]};
+	assert_true(child.pid >= 0);
+	if (child.pid == 0) {
+		if (read(to[0], &go, 1) == 1)
+			work(rig, from[1]);
+		_exit(1);
+	}
+	close(to[0]);
+	close(from[1]);
+	return child;
+}
+
+static void go_on(struct child *child)
+{
+	char said;
+
+	assert_int_equal(write(child->go, "", 1), 1);
+	read_all(child->said, &said, 1);
+}
+
+static void end_child(struct child *child)
+{
+	kill(child->pid, SIGKILL);
+	waitpid(child->pid, NULL, 0);
+	close(child->go);
+	close(child->said);
+}
+
+/* Fills the store far beyond the map of the parent. */
+static void fill(struct rig *rig, int say)
 {
 	struct spoe_span response = rig_response(100000, 1);
 
 	rig->options.max_size = 64 << 20;
 	rig_open(rig);
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = 0; i < 100; i++) {
 		if (rig_claim(rig, 1000 + i, 1) != RECORD_GRANTED ||
 		    rig_settle(rig, 1000 + i, 1, RECORD_STORED, response) !=
 		        RECORD_SETTLED)
@@ -125,90 +170,75 @@ static void fill(struct rig *rig, unsigned n)
 	}
 	rig_response_free(response);
 	rig_close(rig);
-	_exit(0);
+	_exit(write(say, "", 1) != 1);
 }
 
-static void run_fill(struct rig *rig, unsigned n)
+static void follow_growth(enum store_durability durability, bool read_first)
 {
-	struct rig theirs = *rig;
-	pid_t child = fork();
-	int status;
+	struct rig rig;
+	struct rig_call c;
+	struct child child;
 
-	assert_true(child >= 0);
-	if (child == 0)
-		fill(&theirs, n);
-	waitpid(child, &status, 0);
-	assert_int_equal(status, 0);
+	rig_init(&rig);
+	rig.options.durability = durability;
+	rig.options.max_size = 2 << 20;
+	child = begin_child(&rig, fill);
+	rig_open(&rig);
+	assert_int_equal(rig_claim(&rig, 1, 1), RECORD_GRANTED);
+	go_on(&child);
+	if (read_first) {
+		c = rig_do(&rig, rig_claim_op(1099, 2, RIG_NOW));
+		assert_int_equal(c.health, REASON_NONE);
+		assert_int_equal(c.result, RECORD_FOUND);
+		assert_true(c.found.response.size > 100000);
+		rig_call_fini(&c);
+	}
+	assert_int_equal(rig_settle(&rig, 1, 1, RECORD_SEALED, RIG_NO_RESPONSE),
+	                 RECORD_SETTLED);
+	assert_int_equal(rig_claim(&rig, 1, 2), RECORD_FOUND);
+	assert_true(store_healthy(rig.store));
+	end_child(&child);
+	rig_fini(&rig);
 }
 
 static void a_larger_file_is_mapped_again(void **state)
 {
-	const enum store_durability durabilities[] = {STORE_DURABILITY_NONE,
-	                                              STORE_DURABILITY_COMMIT};
-
 	(void)state;
-	for (unsigned i = 0; i < 4; i++) {
-		struct rig rig;
-		struct rig_call c;
+	follow_growth(STORE_DURABILITY_NONE, true);
+	follow_growth(STORE_DURABILITY_NONE, false);
+	follow_growth(STORE_DURABILITY_COMMIT, true);
+	follow_growth(STORE_DURABILITY_COMMIT, false);
+}
 
-		rig_init(&rig);
-		rig.options.durability = durabilities[i % 2];
-		rig.options.max_size = 2 << 20;
-		rig_open(&rig);
-		assert_int_equal(rig_claim(&rig, 1, 1), RECORD_GRANTED);
-		/* In a child of its own, not in one of ours: LMDB does not
-		 * like to be forked, so nothing of it is used there. */
-		run_fill(&rig, 100);
-		if (i < 2) {
-			/* The first to notice is a reader ... */
-			c = rig_do(&rig, rig_claim_op(1099, 2, RIG_NOW));
-			assert_int_equal(c.health, REASON_NONE);
-			assert_int_equal(c.result, RECORD_FOUND);
-			assert_true(c.found.response.size > 100000);
-			rig_call_fini(&c);
-		}
-		/* ... or the writer. */
-		assert_int_equal(
-		    rig_settle(&rig, 1, 1, RECORD_SEALED, RIG_NO_RESPONSE),
-		    RECORD_SETTLED);
-		assert_int_equal(rig_claim(&rig, 1, 2), RECORD_FOUND);
-		assert_true(store_healthy(rig.store));
-		rig_fini(&rig);
-	}
+/* Writes without end, under the numbers of its process. */
+static void write_on(struct rig *rig, int say)
+{
+	const uint64_t first = (uint64_t)getpid() << 32;
+
+	rig_open(rig);
+	if (rig_claim(rig, 100, 1) > RECORD_FOUND || write(say, "", 1) != 1)
+		_exit(1);
+	for (uint64_t n = 0;; n++)
+		rig_claim(rig, first + n, 1);
 }
 
 /* Killed while they hold a reader's place or the writer's lock. */
 static void dead_processes_do_not_stand_in_the_way(void **state)
 {
+	enum { N = 8 };
+	struct child children[N];
 	struct rig rig;
 
 	(void)state;
 	rig_init(&rig);
+	for (unsigned i = 0; i < N; i++)
+		children[i] = begin_child(&rig, write_on);
 	rig_open(&rig);
-	for (unsigned i = 0; i < 5; i++) {
-		struct rig theirs = rig;
-		int ends[2];
-		char byte;
-		pid_t child;
-
-		assert_int_equal(pipe(ends), 0);
-		child = fork();
-		assert_true(child >= 0);
-		if (child == 0) {
-			rig_open(&theirs);
-			rig_claim(&theirs, 100 + i, 1);
-			if (write(ends[1], "", 1) != 1)
-				_exit(1);
-			for (uint64_t n = 0;; n++)
-				rig_claim(&theirs, 10000 * (i + 1) + n, 1);
-		}
-		read_all(ends[0], &byte, 1);
-		assert_int_equal(rig_claim(&rig, 100 + i, 2), RECORD_FOUND);
-		kill(child, SIGKILL);
-		waitpid(child, NULL, 0);
+	for (unsigned i = 0; i < N; i++) {
+		go_on(&children[i]);
+		assert_int_equal(rig_claim(&rig, 100, 2), RECORD_FOUND);
+		end_child(&children[i]);
 		assert_int_equal(rig_claim(&rig, 200 + i, 2), RECORD_GRANTED);
-		close(ends[0]);
-		close(ends[1]);
 	}
 	rig_fini(&rig);
 }
