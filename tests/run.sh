@@ -38,7 +38,8 @@ failures=()
 
 export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
 export UBSAN_OPTIONS=print_stacktrace=1
-export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+# Tests fork processes that start threads of their own.
+export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:die_after_fork=0
 
 # clang 14's sanitizers cannot start at some random addresses of newer kernels.
 fixed=()

@@ -24,10 +24,9 @@ done <<<"$rows"
 
 mapped=$(while read -r row; do compgen -G "$row" || true; done <<<"$rows")
 while read -r file; do
-	if ! grep -qxF "$file" <<<"$mapped"; then
-		echo "DESIGN.md: the file map lacks $file"
-		bad=1
-	fi
+	echo "DESIGN.md: the file map lacks $file"
+	bad=1
 done < <(find spoe agent haproxy tests .ci -type f \
-	! -path 'tests/fuzz/seeds/*' ! -name '*.hex' ! -name CMakeLists.txt | sort)
+	! -path 'tests/fuzz/seeds/*' ! -name '*.hex' ! -name CMakeLists.txt |
+	grep -vxF "$mapped" || true)
 exit $bad
