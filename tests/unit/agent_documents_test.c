@@ -235,7 +235,7 @@ static void the_manual_is_clean(void **state)
 {
 	char line[512];
 	FILE *lint = popen(
-	    "mandoc -T lint -W warning " ROOT "haproxy/man/*.[58] 2>&1", "r");
+	    "mandoc -T lint -W warning '" ROOT "'haproxy/man/*.[58] 2>&1", "r");
 
 	(void)state;
 	assert_non_null(lint);
