@@ -1,5 +1,6 @@
 #include "agent/store/lmdb_writer.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -434,6 +435,7 @@ static size_t answer_batch(struct lmdb_store *store, struct lmdb_client *self,
 		count_result(&store->counters, &job->result);
 		if (!job->call)
 			continue;
+		assert(job->client != NULL);
 		if (job->client != self &&
 		    lmdb_calls_empty(&job->client->answers))
 			ret_others[n_others++] = job->client;
