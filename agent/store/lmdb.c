@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "agent/store/lmdb_commit.h"
 #include "agent/store/lmdb_store.h"
 #include "agent/store/lmdb_writer.h"
 
@@ -256,7 +257,7 @@ static int measure(struct lmdb_store *store)
 
 	if (rc != 0)
 		return rc;
-	lmdb_writer_measure(store, txn);
+	lmdb_commit_measure(store, txn);
 	lmdb_file_read_end(&store->file, txn);
 	lmdb_file_read_free(&store->file, &txn);
 	return 0;

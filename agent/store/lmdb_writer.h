@@ -21,7 +21,4 @@ void lmdb_writer_cancel(struct lmdb_client *client, struct store_call *call);
 void lmdb_writer_join(struct lmdb_client *client);
 void lmdb_writer_leave(struct lmdb_client *client);
 
-/* Reads how much is in the store now into its counters. */
-void lmdb_writer_measure(struct lmdb_store *store, MDB_txn *txn);
-
 #endif
