@@ -9,7 +9,7 @@
  *     connecting -> ready -> closed
  *
  * Sources: SPOE specification 3.2 to 3.5; what each HAProxy does,
- * shared/design/HAPROXY.md 1 and 2. */
+ * HAPROXY.md 1 and 2. */
 #ifndef SPOE_SESSION_H
 #define SPOE_SESSION_H
 
