@@ -74,7 +74,7 @@ void ticket_encode(const struct ticket *ticket, char ret_text[TICKET_TEXT_SIZE])
 
 bool ticket_decode(struct spoe_span text, struct ticket *ret_ticket)
 {
-	uint8_t bytes[BYTES];
+	uint8_t bytes[BYTES] = {0};
 	struct spoe_reader r = spoe_reader(spoe_span(bytes, sizeof(bytes)));
 	struct spoe_span owner, record_key;
 	uint8_t version, flags;
