@@ -44,7 +44,7 @@ cp "$here/idempotency.map" "$STAGE/haproxy/idempotency.map"
 cp "$here/agent.ini" "$here/short.ini" "$STAGE"
 printf '\n[store]\npath = %s/store\ndurability = none\n' "$STAGE" \
 	>>"$STAGE/agent.ini"
-printf '\n[agent]\nlisten = unix:%s/spop.sock\nanswer-timeout = 1m\n' \
+printf '\n[agent]\nlisten = unix:%s/spop.sock\nanswer-timeout = 1m\nthreads = 2\n' \
 	"$STAGE" >>"$STAGE/agent.ini"
 ln -s "$play" "$STAGE/play.vtc"
 
