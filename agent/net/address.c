@@ -210,9 +210,18 @@ static const char *file_of(const struct address *address)
 	return un->sun_path;
 }
 
+static int type_of(int fd)
+{
+	int type = SOCK_STREAM;
+	socklen_t size = sizeof(type);
+
+	getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size);
+	return type;
+}
+
 /* Whether the file is a socket that nobody listens on. A full backlog (EAGAIN)
- * is somebody. */
-static bool is_stale(const struct address *address, const char *file)
+ * is somebody, and so is a socket of another type (EPROTOTYPE). */
+static bool is_stale(const struct address *address, const char *file, int type)
 {
 	struct stat status;
 	bool stale;
@@ -220,7 +229,7 @@ static bool is_stale(const struct address *address, const char *file)
 
 	if (lstat(file, &status) < 0 || !S_ISSOCK(status.st_mode))
 		return false;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return false;
 	stale = connect(fd, sockaddr_of(address), address->size) < 0 &&
@@ -236,7 +245,7 @@ static int bind_replacing(int fd, const struct address *address,
 		return 0;
 	if (errno != EADDRINUSE || !file)
 		return -1;
-	if (!is_stale(address, file)) {
+	if (!is_stale(address, file, type_of(fd))) {
 		errno = EADDRINUSE;
 		return -1;
 	}
@@ -244,13 +253,13 @@ static int bind_replacing(int fd, const struct address *address,
 	return bind(fd, sockaddr_of(address), address->size);
 }
 
-static int open_at(int fd, const struct address *address, int backlog,
-                   unsigned unix_mode)
+static int bind_at(int fd, const struct address *address, unsigned unix_mode)
 {
 	const char *file = file_of(address);
 	int on = 1;
 
-	if (address->storage.ss_family != AF_UNIX)
+	/* Two that receive datagrams at one address would share them. */
+	if (address->storage.ss_family != AF_UNIX && type_of(fd) == SOCK_STREAM)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (address->storage.ss_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
@@ -260,25 +269,41 @@ static int open_at(int fd, const struct address *address, int backlog,
 		return -1;
 	if (bind_replacing(fd, address, file) < 0)
 		return -1;
-	if (file && chmod(file, unix_mode) < 0)
-		return -1;
-	return listen(fd, backlog);
+	return file ? chmod(file, unix_mode) : 0;
+}
+
+static int failed_at(int fd, const struct address *address, const char *what,
+                     char *reterr_text, size_t reterr_size)
+{
+	const int error = errno;
+	char text[ADDRESS_TEXT_SIZE];
+
+	if (fd >= 0)
+		close(fd);
+	address_format(address, text, sizeof(text));
+	return failed(reterr_text, reterr_size, "cannot %s %s: %s", what, text,
+	              strerror(error));
 }
 
 int address_listen(const struct address *address, int backlog,
                    unsigned unix_mode, char *reterr_text, size_t reterr_size)
 {
-	char text[ADDRESS_TEXT_SIZE];
 	int fd = socket(address->storage.ss_family,
 	                SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int error;
 
-	if (fd >= 0 && open_at(fd, address, backlog, unix_mode) == 0)
+	if (fd >= 0 && bind_at(fd, address, unix_mode) == 0 &&
+	    listen(fd, backlog) == 0)
 		return fd;
-	error = errno;
-	if (fd >= 0)
-		close(fd);
-	address_format(address, text, sizeof(text));
-	return failed(reterr_text, reterr_size, "cannot listen on %s: %s", text,
-	              strerror(error));
+	return failed_at(fd, address, "listen on", reterr_text, reterr_size);
+}
+
+int address_receive(const struct address *address, unsigned unix_mode,
+                    char *reterr_text, size_t reterr_size)
+{
+	int fd = socket(address->storage.ss_family,
+	                SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0 && bind_at(fd, address, unix_mode) == 0)
+		return fd;
+	return failed_at(fd, address, "receive on", reterr_text, reterr_size);
 }

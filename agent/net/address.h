@@ -34,4 +34,8 @@ void address_format(const struct address *address, char *ret_text, size_t size);
 int address_listen(const struct address *address, int backlog,
                    unsigned unix_mode, char *reterr_text, size_t reterr_size);
 
+/* The same for datagrams: UDP, or a Unix datagram socket. */
+int address_receive(const struct address *address, unsigned unix_mode,
+                    char *reterr_text, size_t reterr_size);
+
 #endif
