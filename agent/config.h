@@ -46,6 +46,10 @@ struct config {
 	enum store_durability store_durability;
 	uint64_t store_max_size;
 
+	/* [notices] */
+	struct address notices_listen[CONFIG_LISTEN_MAX];
+	size_t n_notices_listen;
+
 	/* [policy NAME]; policies[0] is "default" and always there */
 	struct policy policies[CONFIG_POLICIES_MAX];
 	size_t n_policies;

@@ -12,26 +12,42 @@ static int failed(const char *item, char *reterr_text, size_t reterr_size,
 
 /* --- addresses --- */
 
-static int add_address(struct config *config, const char *item,
-                       char *reterr_text, size_t reterr_size)
+/* A list of addresses: where they are, and how many. */
+struct addresses {
+	struct address *list;
+	size_t *n;
+};
+
+static struct addresses addresses_of(const struct config_option *o,
+                                     struct config *config)
 {
-	struct address *address = &config->listen[config->n_listen];
+	if (o->offset == offsetof(struct config, notices_listen))
+		return (struct addresses){config->notices_listen,
+		                          &config->n_notices_listen};
+	assert(o->offset == offsetof(struct config, listen));
+	return (struct addresses){config->listen, &config->n_listen};
+}
+
+static int add_address(struct addresses to, const char *item, char *reterr_text,
+                       size_t reterr_size)
+{
+	struct address *address = &to.list[*to.n];
 	char text[CONFIG_LIST_ITEM_SIZE];
 	char other[CONFIG_LIST_ITEM_SIZE];
 
-	if (config->n_listen == CONFIG_LISTEN_MAX)
+	if (*to.n == CONFIG_LISTEN_MAX)
 		return failed(item, reterr_text, reterr_size,
 		              "is one too many");
 	if (address_parse(item, address, reterr_text, reterr_size) < 0)
 		return -1;
 	address_format(address, text, sizeof(text));
-	for (size_t i = 0; i < config->n_listen; i++) {
-		address_format(&config->listen[i], other, sizeof(other));
+	for (size_t i = 0; i < *to.n; i++) {
+		address_format(&to.list[i], other, sizeof(other));
 		if (strcmp(text, other) == 0)
 			return failed(item, reterr_text, reterr_size,
 			              "is listed twice");
 	}
-	config->n_listen++;
+	++*to.n;
 	return 0;
 }
 
@@ -186,7 +202,7 @@ bool config_list_is(enum config_type type)
 void config_list_clear(const struct config_option *o, void *object)
 {
 	if (o->type == CONFIG_TYPE_ADDRESSES)
-		((struct config *)object)->n_listen = 0;
+		*addresses_of(o, object).n = 0;
 	else if (o->type == CONFIG_TYPE_STATUSES)
 		policy_set_stored(object, POLICY_STATUS_MIN, POLICY_STATUS_MAX,
 		                  false);
@@ -201,17 +217,33 @@ int config_list_add(const struct config_option *o, void *object,
 	if (strlen(item) >= CONFIG_LIST_ITEM_SIZE)
 		return failed(item, reterr_text, reterr_size, "is too long");
 	if (o->type == CONFIG_TYPE_ADDRESSES)
-		return add_address(object, item, reterr_text, reterr_size);
+		return add_address(addresses_of(o, object), item, reterr_text,
+		                   reterr_size);
 	if (o->type == CONFIG_TYPE_STATUSES)
 		return add_statuses(object, item, reterr_text, reterr_size);
 	return add_header(object, item, reterr_text, reterr_size);
 }
 
+static const struct address *const_addresses(const struct config_option *o,
+                                             const struct config *config,
+                                             size_t *ret_n)
+{
+	const bool notices =
+	    o->offset == offsetof(struct config, notices_listen);
+
+	*ret_n = notices ? config->n_notices_listen : config->n_listen;
+	return notices ? config->notices_listen : config->listen;
+}
+
 size_t config_list_count(const struct config_option *o, const void *object)
 {
+	size_t n;
+
 	assert(config_list_is(o->type));
-	if (o->type == CONFIG_TYPE_ADDRESSES)
-		return ((const struct config *)object)->n_listen;
+	if (o->type == CONFIG_TYPE_ADDRESSES) {
+		const_addresses(o, object, &n);
+		return n;
+	}
 	if (o->type == CONFIG_TYPE_STATUSES)
 		return count_statuses(object);
 	return ((const struct policy *)object)->n_drops;
@@ -220,8 +252,8 @@ size_t config_list_count(const struct config_option *o, const void *object)
 bool config_list_item(const struct config_option *o, const void *object,
                       size_t index, char ret_text[CONFIG_LIST_ITEM_SIZE])
 {
-	const struct config *config = object;
 	const struct policy *policy = object;
+	size_t n;
 
 	assert(config_list_is(o->type));
 	if (o->type == CONFIG_TYPE_STATUSES)
@@ -229,7 +261,7 @@ bool config_list_item(const struct config_option *o, const void *object,
 	if (index >= config_list_count(o, object))
 		return false;
 	if (o->type == CONFIG_TYPE_ADDRESSES)
-		address_format(&config->listen[index], ret_text,
+		address_format(const_addresses(o, object, &n) + index, ret_text,
 		               CONFIG_LIST_ITEM_SIZE);
 	else
 		snprintf(ret_text, CONFIG_LIST_ITEM_SIZE, "%s",

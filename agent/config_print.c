@@ -92,7 +92,8 @@ static void print_sample_option(const struct config_option *o, FILE *out)
 	snprintf(text, sizeof(text), "(%s; takes effect on %s)", expected,
 	         apply_of(o));
 	print_comment(text, out);
-	fprintf(out, ";%s = %s\n", o->key, o->fallback);
+	fprintf(out, ";%s =%s%s\n", o->key, *o->fallback ? " " : "",
+	        o->fallback);
 }
 
 void config_print_sample(FILE *out)
@@ -191,7 +192,8 @@ static void print_manual_option(const struct config_option *o, FILE *out)
 	print_text(o->help, out);
 	config_value_expected(o, expected);
 	fprintf(out, ".Pp\nValue: %s.\n.br\nDefault: ", expected);
-	print_literal(o->fallback, (int)strlen(o->fallback), out);
+	print_literal(*o->fallback ? o->fallback : "empty",
+	              (int)strlen(*o->fallback ? o->fallback : "empty"), out);
 	fprintf(out, "\n.br\nTakes effect on %s.\n", apply_of(o));
 }
 

@@ -50,6 +50,13 @@ static const struct config_choice oversizes[] = {
     {0},
 };
 
+static const struct config_choice unknown_outcomes[] = {
+    {"hold", POLICY_UNKNOWN_HOLD},
+    {"release", POLICY_UNKNOWN_RELEASE},
+    {"seal", POLICY_UNKNOWN_SEAL},
+    {0},
+};
+
 static const struct config_choice unconfirmeds[] = {
     {"seal", POLICY_UNCONFIRMED_SEAL},
     {"trust", POLICY_UNCONFIRMED_TRUST},
@@ -59,10 +66,11 @@ static const struct config_choice unconfirmeds[] = {
 /* --- the table --- */
 
 /* What a section's fields are of. */
-#define OBJECT_AGENT  struct config
-#define OBJECT_LOG    struct config
-#define OBJECT_STORE  struct config
-#define OBJECT_POLICY struct policy
+#define OBJECT_AGENT   struct config
+#define OBJECT_LOG     struct config
+#define OBJECT_STORE   struct config
+#define OBJECT_NOTICES struct config
+#define OBJECT_POLICY  struct policy
 
 const struct config_option config_table_options[CONFIG_OPTION_COUNT] = {
 #define SECTION(id, name, help)

@@ -42,7 +42,7 @@ enum config_type {
 	CONFIG_TYPE_NAME,        /* one of the choices; owned text */
 	CONFIG_TYPE_PATH,        /* /absolute; owned text of min..max bytes */
 	/* Lists of min..max items, between spaces or commas. */
-	CONFIG_TYPE_ADDRESSES, /* config.listen, config.n_listen */
+	CONFIG_TYPE_ADDRESSES, /* config.listen and config.notices_listen */
 	CONFIG_TYPE_STATUSES,  /* policy.stored */
 	CONFIG_TYPE_HEADERS,   /* policy.drops, policy.n_drops */
 	CONFIG_TYPES

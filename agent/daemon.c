@@ -448,6 +448,8 @@ int daemon_new(struct daemon **ret_daemon, struct config *config,
 	d->loop = ev_default_loop(EVFLAG_AUTO);
 	if (!d->loop || open_store(d, reterr_text, reterr_size) < 0 ||
 	    make_workers(d, reterr_text, reterr_size) < 0 ||
+	    worker_listen_notices(d->workers[0], config, reterr_text,
+	                          reterr_size) < 0 ||
 	    open_sockets(d, reterr_text, reterr_size) < 0) {
 		daemon_free(d);
 		return -1;

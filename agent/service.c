@@ -31,6 +31,7 @@ struct service {
 	struct ev_loop *loop;
 	struct store_client *store;
 	struct config *config;
+	bool noticed; /* the configuration of the start had notices */
 	struct digest *digest;
 	ev_timer tick;
 	struct pending *first; /* oldest */
@@ -147,6 +148,7 @@ static void log_complete(const struct exchange_reply *reply,
 {
 	static const enum log_event events[IDEM_OUTCOMES] = {
 	    [IDEM_OUTCOME_STORED] = LOG_COMPLETE,
+	    [IDEM_OUTCOME_PENDING] = LOG_COMPLETE,
 	    [IDEM_OUTCOME_RELEASED] = LOG_COMPLETE,
 	    [IDEM_OUTCOME_SEALED] = LOG_COMPLETE_SEALED,
 	    [IDEM_OUTCOME_LOST] = LOG_COMPLETE_LOST,
@@ -421,6 +423,7 @@ static void take_complete(struct service *s, struct notify *n,
 		return;
 	}
 	response.head = ticket.head;
+	response.noticed = s->noticed;
 	/* HAProxy offers tune.bufsize - 4 as its largest frame. */
 	response.buffer_size =
 	    connection_session(n->connection)->max_frame_size;
@@ -497,6 +500,7 @@ struct service *service_new(struct ev_loop *loop, struct store_client *store,
 	s->loop = loop;
 	s->store = store;
 	s->config = config_ref(config);
+	s->noticed = config->n_notices_listen > 0;
 	ev_timer_init(&s->tick, on_tick, 0., TICK_S);
 	s->tick.data = s;
 	return s;

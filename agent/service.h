@@ -36,7 +36,8 @@ struct service *service_new(struct ev_loop *loop, struct store_client *store,
  * cancelled. NULL is fine. */
 void service_free(struct service *s);
 
-/* New NOTIFYs follow `config` from now on; takes a reference. */
+/* New NOTIFYs follow `config` from now on; takes a reference. Whether there are
+ * notices only a restart changes. */
 void service_set_config(struct service *s, struct config *config);
 
 /* For struct connection_handler. */

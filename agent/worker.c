@@ -6,6 +6,8 @@
 
 #include "agent/log.h"
 #include "agent/net/server.h"
+#include "agent/net/syslog.h"
+#include "agent/notices.h"
 #include "agent/store/store.h"
 
 static const double BEAT_S = 0.5;
@@ -39,6 +41,9 @@ struct worker {
 	struct store_client *store;
 	struct service *service;
 	struct server *server;
+	struct notices *notices; /* NULL: none are read here */
+	struct syslog *syslogs[2 * CONFIG_LISTEN_MAX];
+	size_t n_syslogs;
 	atomic_size_t connections;
 	atomic_size_t busy;
 	atomic_uint_least64_t beats;
@@ -140,6 +145,19 @@ static void log_stats(struct worker *w)
 	log_event_fields(LOG_STATS, fields);
 }
 
+static void log_notice_stats(const struct notices *notices)
+{
+	const struct notices_counters *c = notices_counters(notices);
+	struct log_field fields[NOTICES_COUNTERS + 2];
+	size_t n = 0;
+
+	fields[n++] = LOG_TEXT("of", "notices");
+	for (size_t i = 0; i < NOTICES_COUNTERS; i++)
+		fields[n++] = LOG_INT(notices_counter_text(i), c->counts[i]);
+	fields[n++] = (struct log_field){.type = LOG_FIELD_END};
+	log_event_fields(LOG_STATS, fields);
+}
+
 static void on_wake(struct ev_loop *loop, ev_async *async, int revents)
 {
 	struct worker *w = async->data;
@@ -160,20 +178,27 @@ static void on_wake(struct ev_loop *loop, ev_async *async, int revents)
 	free(taken.fds);
 	if (taken.config) {
 		service_set_config(w->service, taken.config);
+		if (w->notices)
+			notices_set_config(w->notices, taken.config);
 		config_unref(taken.config);
 	}
 	if (taken.drain)
 		drain(w);
 	if (taken.log_stats)
 		log_stats(w);
+	if (taken.log_stats && w->notices)
+		log_notice_stats(w->notices);
 	if (taken.stop && w->own_loop)
 		ev_break(loop, EVBREAK_ALL);
 }
 
 static void note_busy(struct worker *w)
 {
-	atomic_store_explicit(&w->busy, service_exchanges(w->service),
-	                      memory_order_relaxed);
+	size_t busy = service_exchanges(w->service);
+
+	if (w->notices)
+		busy += notices_busy(w->notices);
+	atomic_store_explicit(&w->busy, busy, memory_order_relaxed);
 }
 
 static void on_beat(struct ev_loop *loop, ev_timer *timer, int revents)
@@ -237,6 +262,92 @@ struct worker *worker_new(struct worker_shared *shared, struct config *config,
 		return NULL;
 	}
 	return w;
+}
+
+static void on_line(void *cookie, struct spoe_span line)
+{
+	struct worker *w = cookie;
+
+	notices_line(w->notices, line);
+}
+
+static void on_dropped(void *cookie, uint64_t datagrams)
+{
+	struct worker *w = cookie;
+
+	notices_dropped(w->notices, datagrams);
+}
+
+static const struct syslog_handler syslog_handler = {
+    .line = on_line,
+    .dropped = on_dropped,
+};
+
+/* Takes over `fd`; -1 is the caller's failure, and said already. */
+static int add_syslog(struct worker *w, int fd, char *reterr_text,
+                      size_t reterr_size)
+{
+	struct syslog *s;
+
+	if (fd < 0)
+		return -1;
+	s = syslog_new(w->loop, fd, &syslog_handler, w);
+	if (!s) {
+		snprintf(reterr_text, reterr_size, "out of memory");
+		close(fd);
+		return -1;
+	}
+	w->syslogs[w->n_syslogs++] = s;
+	return 0;
+}
+
+static void log_listening(int fd, const char *what)
+{
+	struct address address = {.size = sizeof(address.storage)};
+	char text[ADDRESS_TEXT_SIZE];
+
+	getsockname(fd, (struct sockaddr *)&address.storage, &address.size);
+	address_format(&address, text, sizeof(text));
+	log_event(LOG_LISTENING, LOG_TEXT("address", text),
+	          LOG_TEXT("for", what));
+}
+
+/* UDP and TCP, or Unix datagrams. */
+static int open_notices(struct worker *w, const struct config *config,
+                        const struct address *address, char *reterr_text,
+                        size_t reterr_size)
+{
+	int fd = address_receive(address, config->unix_mode, reterr_text,
+	                         reterr_size);
+
+	if (add_syslog(w, fd, reterr_text, reterr_size) < 0)
+		return -1;
+	log_listening(fd, "notices, datagrams");
+	if (address->storage.ss_family == AF_UNIX)
+		return 0;
+	fd = address_listen(address, (int)config->backlog, config->unix_mode,
+	                    reterr_text, reterr_size);
+	if (add_syslog(w, fd, reterr_text, reterr_size) < 0)
+		return -1;
+	log_listening(fd, "notices, TCP");
+	return 0;
+}
+
+int worker_listen_notices(struct worker *w, struct config *config,
+                          char *reterr_text, size_t reterr_size)
+{
+	if (config->n_notices_listen == 0)
+		return 0;
+	w->notices = notices_new(w->store, config);
+	if (!w->notices) {
+		snprintf(reterr_text, reterr_size, "out of memory");
+		return -1;
+	}
+	for (size_t i = 0; i < config->n_notices_listen; i++)
+		if (open_notices(w, config, &config->notices_listen[i],
+		                 reterr_text, reterr_size) < 0)
+			return -1;
+	return 0;
 }
 
 static void *run(void *cookie)
@@ -363,7 +474,10 @@ void worker_free(struct worker *w)
 		ev_async_stop(w->loop, &w->wake);
 		ev_timer_stop(w->loop, &w->beat);
 	}
+	while (w->n_syslogs > 0)
+		syslog_free(w->syslogs[--w->n_syslogs]);
 	server_free(w->server);
+	notices_free(w->notices);
 	service_free(w->service);
 	store_detach(w->store);
 	mailbox_fini(&w->mailbox);

@@ -29,6 +29,11 @@ struct worker_shared {
 struct worker *worker_new(struct worker_shared *shared, struct config *config,
                           struct ev_loop *loop);
 
+/* Opens the sockets of [notices] on the worker's loop, before that runs. 0, or
+ * -1 with a text for people. */
+int worker_listen_notices(struct worker *w, struct config *config,
+                          char *reterr_text, size_t reterr_size);
+
 /* Runs the worker's own loop on a new thread. False: no thread to be had. */
 bool worker_start(struct worker *w);
 

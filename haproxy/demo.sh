@@ -176,11 +176,14 @@ start_haproxy() {
 start() {
 	printf '[agent]\nlisten = unix:%s/spop.sock\n[store]\npath = %s/store\n' \
 		"$work" "$work" >"$work/agent.ini"
+	printf '[notices]\nlisten = unix:%s/notices.sock\n' "$work" \
+		>>"$work/agent.ini"
 	# A path without the characters that HAProxy would take for its own.
 	ln -s "$repository/haproxy" "$work/haproxy"
 	export IDEMPOTENCY_UNPRIVILEGED=1 IDEMPOTENCY_LOG=stderr
 	export IDEMPOTENCY_DIR=$work/haproxy
 	export IDEMPOTENCY_AGENT=unix@$work/spop.sock
+	export IDEMPOTENCY_NOTICES=$work/notices.sock
 	export IDEMPOTENCY_SERVER=unix@$work/upstream.sock
 	export IDEMPOTENCY_STATS=unix@$work/stats.sock
 	start_agent
@@ -274,6 +277,21 @@ binary() {
 	row 'a retry of it' again bin 201 yes 1 "$work/binary"
 }
 
+# Without Content-Length: whether it was whole, HAProxy's log tells, in a moment.
+chunked() {
+	local post=(-d amount=4 -H 'X-Chunked: 1')
+	ask chunked len "${post[@]}"
+	row 'a response without a length' chunked len 201 - 1
+	wait_for "its notice" is_replayed len "${post[@]}"
+	ask kept len "${post[@]}"
+	row 'a retry of it' kept len 201 yes 1 "$work/chunked.body"
+}
+
+is_replayed() {
+	ask probe "$@"
+	[[ $(header probe idempotency-replayed) == true ]]
+}
+
 # A POST with a key that the upstream does not count.
 has_verdict() {
 	curl -sSf -X POST -d '' -H "Idempotency-Key: probe $RANDOM $RANDOM" \
@@ -304,6 +322,7 @@ show() {
 	ask missing '' -d amount=1
 	row 'no key, where one is demanded' missing '' 400 - 0
 	binary
+	chunked
 	killed
 	printf '\n'
 }

@@ -135,17 +135,21 @@ static enum record_state dispose(struct exchange *x,
 		x->reply.outcome = IDEM_OUTCOME_RELEASED;
 		return RECORD_NONE;
 	}
-	if (disposition == IDEM_STORE &&
-	    encode_response(x, response, ret_encoded)) {
-		x->reply.outcome = IDEM_OUTCOME_STORED;
-		return RECORD_STORED;
-	}
+	x->reply.outcome = IDEM_OUTCOME_SEALED;
+	if (disposition == IDEM_SEAL)
+		return RECORD_SEALED;
 	/* It was executed: without the memory to keep its response it must
 	 * still never run again, and that needs no memory. */
-	if (disposition == IDEM_STORE)
+	if (!encode_response(x, response, ret_encoded)) {
 		x->reply.reason = REASON_NO_MEMORY;
-	x->reply.outcome = IDEM_OUTCOME_SEALED;
-	return RECORD_SEALED;
+		return RECORD_SEALED;
+	}
+	if (disposition == IDEM_PEND) {
+		x->reply.outcome = IDEM_OUTCOME_PENDING;
+		return RECORD_PENDING;
+	}
+	x->reply.outcome = IDEM_OUTCOME_STORED;
+	return RECORD_STORED;
 }
 
 static void complete(struct exchange *x, const struct exchange_event *event,
@@ -164,8 +168,42 @@ static void complete(struct exchange *x, const struct exchange_event *event,
 	idem_settle(state, x->policy, event->ticket->owner, event->now_ms,
 	            &x->op.record);
 	x->op.record.response = encoded;
+	/* What is pending waits for its notice: one completion counts. */
+	x->op.from = RECORD_LOCKED;
 	submit(x, EXCHANGE_SETTLING, RECORD_OP_SETTLE, event->now_ms, todo);
 	todo->wake_ms = event->now_ms + event->timeout_ms;
+}
+
+/* What a notice does to a record; from what, if not from any. Only a lock is
+ * released: where a response is pending the request has run, whoever says
+ * otherwise. Only a pending record has a response to confirm. */
+static const struct {
+	enum record_state from;
+	enum record_state to;
+	enum idem_outcome outcome;
+} notices[NOTICE_ACTIONS] = {
+    [NOTICE_RELEASE] = {RECORD_LOCKED, RECORD_NONE, IDEM_OUTCOME_RELEASED},
+    [NOTICE_SEAL] = {RECORD_NONE, RECORD_SEALED, IDEM_OUTCOME_SEALED},
+    [NOTICE_CONFIRM] = {RECORD_PENDING, RECORD_STORED, IDEM_OUTCOME_STORED},
+};
+
+static void notice(struct exchange *x, const struct exchange_event *event,
+                   struct exchange_todo *todo)
+{
+	const enum notice_action action = event->action;
+
+	assert(action == NOTICE_RELEASE || action == NOTICE_SEAL ||
+	       action == NOTICE_CONFIRM);
+	x->policy = event->policy;
+	x->replied = true;
+	x->reply.ticket = *event->ticket;
+	x->reply.outcome = notices[action].outcome;
+	memcpy(x->op.record_key, event->ticket->record_key, RECORD_KEY_SIZE);
+	idem_settle(notices[action].to, x->policy, event->ticket->owner,
+	            event->now_ms, &x->op.record);
+	x->op.from = notices[action].from;
+	x->op.keep_response = action == NOTICE_CONFIRM;
+	submit(x, EXCHANGE_SETTLING, RECORD_OP_SETTLE, event->now_ms, todo);
 }
 
 /* Gives back a lock that was, or may have been, granted and that nobody was
@@ -175,6 +213,7 @@ static void release(struct exchange *x, uint64_t now_ms,
 {
 	idem_settle(RECORD_NONE, x->policy, x->reply.ticket.owner, now_ms,
 	            &x->op.record);
+	x->op.from = RECORD_LOCKED;
 	submit(x, EXCHANGE_RELEASING, RECORD_OP_SETTLE, now_ms, todo);
 }
 
@@ -230,9 +269,9 @@ static void settle_answered(struct exchange *x,
                             const struct record_answer *answer,
                             struct exchange_todo *todo)
 {
-	if (x->replied)
-		;
-	else if (answer->health != REASON_NONE)
+	const bool wanted = !x->replied;
+
+	if (answer->health != REASON_NONE)
 		reply_error(x, answer->health, todo);
 	else if (answer->result == RECORD_SETTLED)
 		reply_outcome(x, x->reply.outcome, x->reply.reason, todo);
@@ -240,6 +279,7 @@ static void settle_answered(struct exchange *x,
 		reply_outcome(x, IDEM_OUTCOME_LOST, REASON_NOT_OWNER, todo);
 	else
 		reply_error(x, REASON_INTERNAL, todo);
+	todo->reply = wanted;
 	finish(x, todo);
 }
 
@@ -275,6 +315,10 @@ void exchange_step(struct exchange *x, const struct exchange_event *event,
 	case EXCHANGE_COMPLETE:
 		assert(x->state == EXCHANGE_IDLE);
 		complete(x, event, ret_todo);
+		return;
+	case EXCHANGE_NOTICE:
+		assert(x->state == EXCHANGE_IDLE);
+		notice(x, event, ret_todo);
 		return;
 	case EXCHANGE_ANSWER:
 		answered(x, event, ret_todo);

@@ -1,20 +1,22 @@
-/* agent/core/exchange.h: the life of one NOTIFY as a state machine: one event
- * in, a list of things to do out; the caller does them. Time is a field of the
- * event.
+/* agent/core/exchange.h: the life of one NOTIFY, or of one outcome notice, as a
+ * state machine: one event in, a list of things to do out; the caller does
+ * them. Time is a field of the event.
  *
  *     idle -> claiming -> done              (check)
  *                 \-> releasing -> done     (granted, but nobody is there)
- *     idle -> settling -> done              (completion)
+ *     idle -> settling -> done              (completion, notice)
  *
  * A check is answered within its time even when the store is not: at
  * EXCHANGE_TIMEOUT it replies `error` and lives on until the store answers. A
  * lock that was granted after its time, or after the asker went away, is told
- * to nobody: the exchange gives it back. */
+ * to nobody: the exchange gives it back. A notice has nobody to reply to: what
+ * became of it is in exchange.reply when it is finished. */
 #ifndef AGENT_CORE_EXCHANGE_H
 #define AGENT_CORE_EXCHANGE_H
 
 #include "agent/core/idem.h"
 #include "agent/core/key.h"
+#include "agent/core/notice.h"
 #include "agent/core/policy.h"
 #include "agent/core/record_op.h"
 #include "agent/core/ticket.h"
@@ -22,6 +24,7 @@
 enum exchange_event_type {
 	EXCHANGE_CHECK,    /* first event of a check */
 	EXCHANGE_COMPLETE, /* first event of a completion */
+	EXCHANGE_NOTICE,   /* first event of a notice */
 	EXCHANGE_ANSWER,   /* the store answered exchange.op */
 	EXCHANGE_TIMEOUT,  /* todo.wake_ms has come */
 	EXCHANGE_GONE,     /* the asker went away: no reply is possible */
@@ -31,13 +34,14 @@ struct exchange_event {
 	enum exchange_event_type type;
 	uint64_t now_ms; /* Unix time; it had better not go back meanwhile */
 	const struct policy
-	    *policy;         /* CHECK, COMPLETE: outlives the exchange */
+	    *policy; /* CHECK, COMPLETE, NOTICE: outlives the exchange */
 	uint64_t timeout_ms; /* CHECK, COMPLETE: the reply's time, above 0 */
 	const struct idem_request *request; /* CHECK: copied */
 	const uint8_t *owner;        /* CHECK: RECORD_OWNER_SIZE random */
-	const struct ticket *ticket; /* COMPLETE: copied */
+	const struct ticket *ticket; /* COMPLETE, NOTICE: copied */
 	const struct idem_response *response; /* COMPLETE: copied */
-	const struct record_answer *answer;   /* ANSWER */
+	enum notice_action action; /* NOTICE: RELEASE, SEAL or CONFIRM */
+	const struct record_answer *answer; /* ANSWER */
 };
 
 struct exchange_todo {

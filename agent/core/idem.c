@@ -94,6 +94,21 @@ static void decide_stored(const struct record *found,
 	ret_answer->response = response;
 }
 
+/* Past its deadline a pending record is what the policy makes of a response
+ * that nobody confirmed. */
+static void decide_pending(const struct record *found,
+                           const struct idem_request *request,
+                           const struct policy *policy, uint64_t now_ms,
+                           struct idem_answer *ret_answer)
+{
+	if (now_ms < found->deadline_ms)
+		decide_running(found, policy, now_ms, ret_answer);
+	else if (policy->unconfirmed == POLICY_UNCONFIRMED_TRUST)
+		decide_stored(found, request, now_ms, ret_answer);
+	else
+		answer(ret_answer, IDEM_UNKNOWN, REASON_BODY_UNCONFIRMED);
+}
+
 void idem_decide(const struct record *found, const struct idem_request *request,
                  const struct policy *policy, uint64_t now_ms,
                  struct idem_answer *ret_answer)
@@ -105,8 +120,10 @@ void idem_decide(const struct record *found, const struct idem_request *request,
 	}
 	switch (found->state) {
 	case RECORD_LOCKED:
-	case RECORD_PENDING:
 		decide_running(found, policy, now_ms, ret_answer);
+		return;
+	case RECORD_PENDING:
+		decide_pending(found, request, policy, now_ms, ret_answer);
 		return;
 	case RECORD_STORED:
 		decide_stored(found, request, now_ms, ret_answer);
@@ -178,11 +195,25 @@ static bool status_has_no_body(uint64_t status)
 	return status < 200 || status == 204 || status == 304;
 }
 
+/* Whether HAProxy would have had room for more of the response. What a chunked
+ * one has beyond the buffer shows nowhere, not even in a notice. */
+static bool clearly_fits(const struct idem_response *response)
+{
+	const uint64_t half = response->buffer_size / 2;
+
+	return response->headers.size <= half &&
+	       response->body.size <= half - response->headers.size;
+}
+
 /* A body whose end nothing vouches for, or that contradicts its message. */
 static enum idem_disposition dispose_unconfirmed(
     const struct idem_response *response, const struct policy *policy,
     bool contradicted, enum reason *ret_reason)
 {
+	if (!contradicted && response->noticed && clearly_fits(response)) {
+		*ret_reason = REASON_BODY_UNCONFIRMED;
+		return IDEM_PEND;
+	}
 	if (!contradicted && policy->unconfirmed == POLICY_UNCONFIRMED_TRUST &&
 	    response->body.size <= response->buffer_size / 2)
 		return IDEM_STORE;

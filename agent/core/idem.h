@@ -77,14 +77,17 @@ struct idem_response {
 	uint64_t body_size;       /* advertised or available, bytes */
 	bool head;                /* the answer to a HEAD request */
 	uint64_t buffer_size;     /* HAProxy's buffer, about, bytes */
+	bool noticed; /* HAProxy will say how the transaction ended */
 };
 
-enum idem_disposition { IDEM_STORE, IDEM_RELEASE, IDEM_SEAL };
+enum idem_disposition { IDEM_STORE, IDEM_PEND, IDEM_RELEASE, IDEM_SEAL };
 
 /* What becomes of a response, and why. A body that is not known to be whole is
  * never IDEM_STORE unless the policy trusts it (DESIGN.md section 4, "Is the
  * body whole?"), and one that contradicts its message not even then; a message
- * that cannot be read is IDEM_SEAL. */
+ * that cannot be read is IDEM_SEAL. IDEM_PEND keeps a body of which a notice
+ * will tell; one that may be more than HAProxy had room for is not pending
+ * either, for a notice would not tell it from a whole one. */
 enum idem_disposition idem_dispose(const struct idem_response *response,
                                    const struct policy *policy,
                                    enum reason *ret_reason);

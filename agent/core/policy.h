@@ -24,6 +24,14 @@ enum policy_unconfirmed {
 	POLICY_UNCONFIRMED_TRUST, /* store it when much smaller than a buffer */
 };
 
+/* A request that HAProxy's notice says may have run, and that has no response.
+ */
+enum policy_on_unknown_outcome {
+	POLICY_UNKNOWN_HOLD,    /* its lock lasts to its deadline */
+	POLICY_UNKNOWN_RELEASE, /* its lock ends */
+	POLICY_UNKNOWN_SEAL,    /* never run again */
+};
+
 /* A response that cannot be kept whole. */
 enum policy_oversize {
 	POLICY_OVERSIZE_SEAL,
@@ -39,6 +47,7 @@ struct policy {
 	uint64_t max_body; /* bytes */
 	enum policy_on_lock_expiry on_lock_expiry;
 	enum policy_unconfirmed unconfirmed;
+	enum policy_on_unknown_outcome on_unknown_outcome;
 	enum policy_oversize oversize_response;
 	/* One bit per status from POLICY_STATUS_MIN: keep the response. */
 	uint64_t stored[(POLICY_STATUS_MAX - POLICY_STATUS_MIN + 64) / 64];

@@ -11,7 +11,8 @@ enum record_op_type {
 	RECORD_OP_CLAIM,
 	/* If record.owner owns the lock: replace its state, expires_ms,
 	 * settled_ms and response by those of `record` (RECORD_NONE deletes
-	 * it); the rest stays: RECORD_SETTLED or RECORD_LOST. */
+	 * it); the rest stays: RECORD_SETTLED or RECORD_LOST. `from` and
+	 * `keep_response` say more. */
 	RECORD_OP_SETTLE,
 	/* Look: RECORD_FOUND or RECORD_ABSENT. */
 	RECORD_OP_PEEK,
@@ -22,7 +23,20 @@ struct record_op {
 	uint8_t record_key[RECORD_KEY_SIZE];
 	uint64_t now_ms;
 	struct record record; /* spans borrowed until the answer */
+	/* SETTLE: what the record must be, else it is lost; RECORD_NONE:
+	 * whatever its owner may settle. */
+	enum record_state from;
+	/* SETTLE: the record's own response stays, byte for byte. */
+	bool keep_response;
 };
+
+/* Whether a settle may change what it found. */
+static inline bool record_op_may_settle(const struct record_op *op,
+                                        const struct record *found)
+{
+	return (op->from == RECORD_NONE || op->from == found->state) &&
+	       record_owned(found, op->record.owner, op->now_ms);
+}
 
 enum record_result {
 	RECORD_GRANTED,

@@ -1,6 +1,8 @@
 #include "agent/store/lmdb_tree.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
 
 enum {
 	NUMBER_SIZE = 8,
@@ -272,6 +274,25 @@ int lmdb_tree_claim(struct lmdb_tree *tree, const struct record_op *op,
 	return put_expiry(tree, op->record.expires_ms, number);
 }
 
+/* Puts the record with the response it has. That lies where it is about to be
+ * written anew. */
+static int put_again(struct lmdb_tree *tree, const struct record_op *op,
+                     uint64_t number, struct record *record)
+{
+	const size_t size = record->response.size;
+	uint8_t *copy = malloc(size + 1);
+	int rc;
+
+	if (!copy)
+		return ENOMEM;
+	if (size > 0)
+		memcpy(copy, record->response.data, size);
+	record->response = spoe_span(copy, size);
+	rc = put_record(tree, number, op->record_key, record, 0);
+	free(copy);
+	return rc;
+}
+
 static int replace(struct lmdb_tree *tree, const struct record_op *op,
                    const struct lmdb_entry *entry)
 {
@@ -282,8 +303,13 @@ static int replace(struct lmdb_tree *tree, const struct record_op *op,
 	record.state = op->record.state;
 	record.expires_ms = op->record.expires_ms;
 	record.settled_ms = op->record.settled_ms;
-	record.response = op->record.response;
-	rc = put_record(tree, entry->number, op->record_key, &record, 0);
+	if (op->keep_response) {
+		rc = put_again(tree, op, entry->number, &record);
+	} else {
+		record.response = op->record.response;
+		rc =
+		    put_record(tree, entry->number, op->record_key, &record, 0);
+	}
 	if (rc != 0 || !sooner)
 		return rc;
 	return put_expiry(tree, record.expires_ms, entry->number);
@@ -315,7 +341,7 @@ int lmdb_tree_settle(struct lmdb_tree *tree, const struct record_op *op,
 		ret_result->health = entry.health;
 		return 0;
 	}
-	if (!record_owned(&entry.record, op->record.owner, op->now_ms))
+	if (!record_op_may_settle(op, &entry.record))
 		return 0;
 	ret_result->result = RECORD_SETTLED;
 	if (op->record.state == RECORD_NONE)

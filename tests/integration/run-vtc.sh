@@ -48,6 +48,15 @@ printf '\n[agent]\nlisten = unix:%s/spop.sock\nanswer-timeout = 1m\nthreads = 2\
 	"$STAGE" >>"$STAGE/agent.ini"
 ln -s "$play" "$STAGE/play.vtc"
 
+# Outcome notices, for the plays that say so. HAProxy's end of a Unix datagram
+# socket needs no port that somebody else may have taken; it holds few lines,
+# but a play has few requests.
+if grep -q '^# notices$' "$play"; then
+	export IDEMPOTENCY_NOTICES=$STAGE/notices.sock
+	printf '\n[notices]\nlisten = unix:%s\n' "$IDEMPOTENCY_NOTICES" \
+		>>"$STAGE/agent.ini"
+fi
+
 # Told to stop (ctest's time-out): nothing stays behind.
 trap 'stage end; cd / && rm -rf "$STAGE"; exit 1' TERM INT HUP
 

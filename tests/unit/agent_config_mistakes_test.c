@@ -47,10 +47,10 @@ static const struct {
      ":1: [agent x]: there is no such section; expected [agent], perhaps\n"},
     {"[telemetry]\n",
      ":1: [telemetry]: there is no such section; expected [agent], [log], "
-     "[store] or [policy NAME]\n"},
+     "[store], [notices] or [policy NAME]\n"},
     {"[]\n",
-     ":1: []: there is no such section; expected [agent], [log], [store] or "
-     "[policy NAME]\n"},
+     ":1: []: there is no such section; expected [agent], [log], [store], "
+     "[notices] or [policy NAME]\n"},
     {"[log]\n[agent]\n[log]\nlevel = loud\n",
      ":3: [log]: begins in line 1 already; expected each section once\n"
      ":4: [log] level = loud: is none of the choices; expected error, "
@@ -173,6 +173,11 @@ static const struct {
     {"[agent]\nlisten = localhost\n",
      ":2: [agent] listen = localhost: \"localhost\" has no port; expected "
      "127.0.0.1:9000, [::1]:9000, *:9000, unix:/path, /path or @name\n"},
+    {"[notices]\nlisten = localhost\n",
+     ":2: [notices] listen = localhost: \"localhost\" has no port; expected "
+     "127.0.0.1:9000, [::1]:9000, *:9000, unix:/path, /path or @name\n"},
+    {"[notices]\nlisten = /a unix:/a\n",
+     ":2: [notices] listen = /a unix:/a: \"unix:/a\" is listed twice\n"},
     {"[agent]\nlisten =\n",
      ":2: [agent] listen = : is empty; expected a list of 1 to 16 "
      "addresses\n"},

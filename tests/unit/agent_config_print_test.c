@@ -48,6 +48,8 @@ static void expect_round_trip(const char *text)
 static const char *const texts[] = {
     "",
     "[agent]\nlisten = 127.0.0.1:1, [::1]:2 *:3 @name /a/b unix:/c\n",
+    "[notices]\nlisten = 127.0.0.1:9514 /a/b\n",
+    "[notices]\nlisten =\n",
     "[agent]\nsocket-mode = 7\nthreads = 64\nmax-frame-size = 300\n"
     "hello-timeout = 1500ms\nidle-timeout = 61s\npipelining = off\n",
     "[log]\ntarget = syslog\nlevel = debug\n"

@@ -204,6 +204,8 @@ static const struct {
     {"[agent]\nlisten = /run/spoa-idempotency/spop.sock /x\n",
      "[agent] listen"},
     {"[agent]\nsocket-mode = 600\n", "[agent] socket-mode"},
+    {"[notices]\nlisten =\n", ""},
+    {"[notices]\nlisten = 127.0.0.1:9514\n", "[notices] listen"},
     {"[log]\nlevel = debug\n", ""},
     {"[log]\ntarget = syslog\n", "[log] target"},
     {"[store]\npath = /x\ndurability = none\n",

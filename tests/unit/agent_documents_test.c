@@ -136,9 +136,11 @@ static void print_options_table(FILE *out)
 			    &config_table_options[i];
 
 			if (o->section == (enum config_section)s)
-				fprintf(out, "| `%s` | `%s` | %.*s |\n", o->key,
-				        o->fallback, first_sentence(o->help),
-				        o->help);
+				fprintf(out, "| `%s` | %s%s%s | %.*s |\n",
+				        o->key, *o->fallback ? "`" : "",
+				        *o->fallback ? o->fallback : "empty",
+				        *o->fallback ? "`" : "",
+				        first_sentence(o->help), o->help);
 		}
 	}
 	fputc('\n', out);

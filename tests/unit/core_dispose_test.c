@@ -193,6 +193,49 @@ static void test_bodies(void **state)
 	}
 }
 
+/* With a notice to come, only what nobody vouches for by itself waits for it;
+ * and of that only what HAProxy certainly had room for. */
+static void test_noticed(void **state)
+{
+	static const uint8_t bytes[10000];
+	struct policy policy;
+
+	(void)state;
+	fill_policy(&policy);
+	for (size_t i = 0; i < 2 * COUNT(bodies); i++) {
+		const bool trust = i >= COUNT(bodies);
+		const size_t row = i % COUNT(bodies);
+		struct core_list buffer;
+		struct idem_response response = {
+		    .status = bodies[row].status,
+		    .headers = core_list(&buffer, bodies[row].headers),
+		    .body = spoe_span(bytes, bodies[row].body),
+		    .body_size = bodies[row].body_size,
+		    .head = bodies[row].head,
+		    .buffer_size = BUFFER,
+		    .noticed = true,
+		};
+		enum idem_disposition without = bodies[row].disposition;
+		enum reason reason;
+
+		policy.unconfirmed =
+		    trust ? POLICY_UNCONFIRMED_TRUST : POLICY_UNCONFIRMED_SEAL;
+		if (trust)
+			without = bodies[row].trusted;
+		/* What could be trusted is what is pending, but for headers
+		 * that take room as well. */
+		if (bodies[row].trusted == IDEM_STORE &&
+		    bodies[row].disposition == IDEM_SEAL &&
+		    response.headers.size + response.body.size <= BUFFER / 2)
+			without = IDEM_PEND;
+		check_row(bodies[row].name,
+		          idem_dispose(&response, &policy, &reason) == without);
+		if (without == IDEM_PEND)
+			check_row(bodies[row].name,
+			          reason == REASON_BODY_UNCONFIRMED);
+	}
+}
+
 /* `release` is for what is too large, not for what nobody vouches for. */
 static void test_oversize_release(void **state)
 {
@@ -280,6 +323,7 @@ int main(void)
 	    cmocka_unit_test(test_statuses),
 	    cmocka_unit_test(test_statuses_of_policy),
 	    cmocka_unit_test(test_bodies),
+	    cmocka_unit_test(test_noticed),
 	    cmocka_unit_test(test_oversize_release),
 	    cmocka_unit_test(test_messages),
 	};

@@ -96,7 +96,11 @@ static const struct {
     {"pending", RECORD_PENDING, false, WHOLE, 50000, 86400000, 0, IDEM_CONFLICT,
      REASON_RUNNING, 10},
     {"pending, past the deadline", RECORD_PENDING, false, WHOLE, 70000,
-     86400000, 0, IDEM_CONFLICT, REASON_RUNNING, 1},
+     86400000, 0, IDEM_UNKNOWN, REASON_BODY_UNCONFIRMED, 0},
+    {"pending, at the deadline", RECORD_PENDING, false, WHOLE, 60000, 86400000,
+     0, IDEM_UNKNOWN, REASON_BODY_UNCONFIRMED, 0},
+    {"pending, 1 ms before", RECORD_PENDING, false, WHOLE, 59999, 86400000, 0,
+     IDEM_CONFLICT, REASON_RUNNING, 1},
 
     {"stored", RECORD_STORED, false, WHOLE, 50000, 86400000, 0, IDEM_CACHED,
      REASON_NONE, 0},

@@ -53,7 +53,8 @@ static void test_outcomes(void **state)
 	assert_string_equal(idem_outcome_text(IDEM_OUTCOME_SEALED), "sealed");
 	assert_string_equal(idem_outcome_text(IDEM_OUTCOME_LOST), "lost");
 	assert_string_equal(idem_outcome_text(IDEM_OUTCOME_ERROR), "error");
-	assert_int_equal(IDEM_OUTCOMES, 5);
+	assert_string_equal(idem_outcome_text(IDEM_OUTCOME_PENDING), "pending");
+	assert_int_equal(IDEM_OUTCOMES, 6);
 }
 
 int main(void)

@@ -190,6 +190,96 @@ static void contract_pending_is_confirmed_by_its_owner(void **state)
 	rig_response_free(response);
 }
 
+/* A notice confirms with the response that is there, whatever its size. */
+static void contract_confirming_keeps_the_response(void **state)
+{
+	static const size_t sizes[] = {0,    1,    100,   1900,  2000,
+	                               4096, 4100, 65536, 262144};
+	struct rig *rig = *state;
+
+	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct spoe_span response = rig_response(sizes[i], i);
+		struct record_op op = rig_confirm_op(i, 11, RIG_NOW + 9);
+		struct rig_call c;
+
+		assert_int_equal(rig_claim(rig, i, 11), RECORD_GRANTED);
+		assert_int_equal(
+		    rig_settle(rig, i, 11, RECORD_PENDING, response),
+		    RECORD_SETTLED);
+		assert_int_equal(rig_result(rig, op), RECORD_SETTLED);
+		assert_int_equal(rig_result(rig, op), RECORD_LOST);
+		c = rig_do(rig, rig_peek_op(i, RIG_NOW + 9));
+		assert_int_equal(c.found.state, RECORD_STORED);
+		assert_int_equal(c.found.settled_ms, RIG_NOW + 9);
+		assert_int_equal(c.found.expires_ms, RIG_NOW + 9 + RIG_KEEP_MS);
+		assert_true(spoe_span_equal(c.found.response, response));
+		rig_call_fini(&c);
+		rig_response_free(response);
+	}
+}
+
+/* What a settle wants to find is what it finds, or it is lost. */
+static void contract_settles_from_a_state(void **state)
+{
+	static const enum record_state from[] = {RECORD_LOCKED, RECORD_PENDING};
+	struct rig *rig = *state;
+	struct spoe_span response = rig_response(300, 1);
+	uint64_t n = 0;
+
+	for (unsigned found = 0; found < 2; found++) {
+		for (unsigned wanted = 0; wanted < 2; wanted++, n++) {
+			struct record_op op = rig_settle_op(
+			    n, 11, RIG_NOW, RECORD_NONE, RIG_NO_RESPONSE);
+			const enum record_result expected =
+			    found == wanted ? RECORD_SETTLED : RECORD_LOST;
+
+			op.from = from[wanted];
+			assert_int_equal(rig_claim(rig, n, 11), RECORD_GRANTED);
+			if (from[found] == RECORD_PENDING)
+				assert_int_equal(rig_settle(rig, n, 11,
+				                            RECORD_PENDING,
+				                            response),
+				                 RECORD_SETTLED);
+			assert_int_equal(rig_result(rig, op), expected);
+			assert_int_equal(
+			    rig_result(rig, rig_peek_op(n, RIG_NOW)),
+			    expected == RECORD_SETTLED ? RECORD_ABSENT
+						       : RECORD_FOUND);
+		}
+	}
+	rig_response_free(response);
+}
+
+/* Nobody else confirms, nothing that is only locked, and not what is over. */
+static void contract_confirms_for_the_owner_only(void **state)
+{
+	struct rig *rig = *state;
+	struct spoe_span response = rig_response(300, 1);
+	struct rig_call c;
+
+	assert_int_equal(rig_result(rig, rig_confirm_op(1, 11, RIG_NOW)),
+	                 RECORD_LOST);
+	assert_int_equal(rig_claim(rig, 1, 11), RECORD_GRANTED);
+	assert_int_equal(rig_result(rig, rig_confirm_op(1, 11, RIG_NOW)),
+	                 RECORD_LOST);
+	assert_int_equal(rig_settle(rig, 1, 11, RECORD_PENDING, response),
+	                 RECORD_SETTLED);
+	assert_int_equal(rig_result(rig, rig_confirm_op(1, 12, RIG_NOW)),
+	                 RECORD_LOST);
+	assert_int_equal(
+	    rig_result(rig, rig_confirm_op(1, 11, RIG_NOW + RIG_KEEP_MS)),
+	    RECORD_LOST);
+	c = rig_do(rig, rig_peek_op(1, RIG_NOW));
+	assert_int_equal(c.found.state, RECORD_PENDING);
+	assert_true(spoe_span_equal(c.found.response, response));
+	rig_call_fini(&c);
+	assert_int_equal(rig_settle(rig, 1, 11, RECORD_SEALED, RIG_NO_RESPONSE),
+	                 RECORD_SETTLED);
+	assert_int_equal(rig_result(rig, rig_confirm_op(1, 11, RIG_NOW)),
+	                 RECORD_LOST);
+	rig_response_free(response);
+}
+
 /* --- time ---------------------------------------------------------------- */
 
 static void contract_expired_locks_can_be_taken_over(void **state)
@@ -399,6 +489,10 @@ static int contract_teardown(void **state)
 	    STORE_CONTRACT_TEST(contract_released_keys_are_free, setup),       \
 	    STORE_CONTRACT_TEST(contract_pending_is_confirmed_by_its_owner,    \
 	                        setup),                                        \
+	    STORE_CONTRACT_TEST(contract_confirming_keeps_the_response,        \
+	                        setup),                                        \
+	    STORE_CONTRACT_TEST(contract_settles_from_a_state, setup),         \
+	    STORE_CONTRACT_TEST(contract_confirms_for_the_owner_only, setup),  \
 	    STORE_CONTRACT_TEST(contract_expired_locks_can_be_taken_over,      \
 	                        setup),                                        \
 	    STORE_CONTRACT_TEST(contract_expired_owners_lose, setup),          \

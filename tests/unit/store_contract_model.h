@@ -29,8 +29,11 @@ static enum record_result contract_expect(struct contract_model *m,
 		return RECORD_GRANTED;
 	}
 	if (!alive || m->owner != owner ||
-	    (m->state != RECORD_LOCKED && m->state != RECORD_PENDING))
+	    (m->state != RECORD_LOCKED && m->state != RECORD_PENDING) ||
+	    (op->from != RECORD_NONE && op->from != m->state))
 		return RECORD_LOST;
+	if (op->keep_response)
+		response = m->response;
 	*m = (struct contract_model){op->record.state, owner,
 	                             op->record.expires_ms, response};
 	return RECORD_SETTLED;
@@ -87,6 +90,8 @@ static void contract_agrees_with_a_model(void **state)
 		else if (kind < 8)
 			op = rig_settle_op(n, owner, now_ms, to,
 			                   responses[response]);
+		else if (kind == 8)
+			op = rig_confirm_op(n, owner, now_ms);
 		if (op.type == RECORD_OP_SETTLE)
 			op.record.expires_ms =
 			    now_ms + contract_random(&random, 200000);

@@ -297,6 +297,18 @@ static inline struct record_op rig_settle_op(uint64_t n, uint64_t owner,
 	return op;
 }
 
+/* Pending becomes stored, with the response it has. */
+static inline struct record_op rig_confirm_op(uint64_t n, uint64_t owner,
+                                              uint64_t now_ms)
+{
+	struct record_op op =
+	    rig_settle_op(n, owner, now_ms, RECORD_STORED, spoe_span(NULL, 0));
+
+	op.from = RECORD_PENDING;
+	op.keep_response = true;
+	return op;
+}
+
 static inline void rig_submit(struct rig *rig, struct rig_call *c,
                               struct record_op op)
 {
