@@ -118,7 +118,7 @@ static uint64_t make_status(struct rng *rng, enum kind kind)
 }
 
 static void expect(struct content *c, const struct policy *policy,
-                   enum kind kind)
+                   enum kind kind, bool noticed)
 {
 	static const struct {
 		enum record_state becomes;
@@ -141,16 +141,21 @@ static void expect(struct content *c, const struct policy *policy,
 	c->reason = rows[kind].reason;
 	if (oversize && policy->oversize_response == POLICY_OVERSIZE_RELEASE)
 		c->becomes = RECORD_NONE;
-	if (kind == CHUNKED &&
-	    policy->unconfirmed == POLICY_UNCONFIRMED_TRUST &&
-	    c->response.body.size <= CONTENT_BUFFER / 2) {
+	if (kind == CHUNKED && noticed &&
+	    c->response.headers.size + c->response.body.size <=
+	        CONTENT_BUFFER / 2)
+		c->becomes = RECORD_PENDING;
+	else if (kind == CHUNKED &&
+	         policy->unconfirmed == POLICY_UNCONFIRMED_TRUST &&
+	         c->response.body.size <= CONTENT_BUFFER / 2) {
 		c->becomes = RECORD_STORED;
 		c->reason = REASON_NONE;
 	}
 }
 
 void content_make(struct content *content, struct rng *rng,
-                  const struct policy *policy, uint64_t stamp)
+                  const struct policy *policy, uint64_t stamp, bool noticed,
+                  unsigned broken)
 {
 	/* Mostly what an upstream does when all is well. */
 	enum kind kind =
@@ -159,8 +164,10 @@ void content_make(struct content *content, struct rng *rng,
 	content->response = (struct idem_response){
 	    .status = make_status(rng, kind),
 	    .buffer_size = CONTENT_BUFFER,
+	    .noticed = noticed,
 	};
+	content->broken = kind == CHUNKED && rng_permille(rng, broken);
 	make_body(content, rng, kind, stamp);
 	make_headers(content, rng, kind);
-	expect(content, policy, kind);
+	expect(content, policy, kind, noticed);
 }

@@ -118,7 +118,9 @@ static bool may_settle(enum sabotage sabotage, const struct record *record,
 		return open && record_alive(record, op->now_ms);
 	if (sabotage == SABOTAGE_IGNORES_END)
 		return record_owned(record, op->record.owner, 0);
-	return record_owned(record, op->record.owner, op->now_ms);
+	if (sabotage == SABOTAGE_IGNORES_FROM)
+		return record_owned(record, op->record.owner, op->now_ms);
+	return record_op_may_settle(op, record);
 }
 
 /* A response without its last byte that looks as if it were whole. */
@@ -142,8 +144,11 @@ static void cut_body(struct fake_slot *slot)
 }
 
 static void replace(struct fake_store *store, struct fake_slot *slot,
-                    struct record *record, const struct record *by)
+                    struct record *record, const struct record_op *op)
 {
+	const struct record *by = &op->record;
+	uint8_t kept[FAKE_STORE_RESPONSE_MAX];
+
 	if (by->state == RECORD_NONE) {
 		slot->used = store->sabotage == SABOTAGE_SWALLOWS;
 		return;
@@ -152,6 +157,9 @@ static void replace(struct fake_store *store, struct fake_slot *slot,
 	record->expires_ms = by->expires_ms;
 	record->settled_ms = by->settled_ms;
 	record->response = by->response;
+	memcpy(kept, slot->response, slot->response_size);
+	if (op->keep_response && store->sabotage != SABOTAGE_LOSES_KEPT)
+		record->response = spoe_span(kept, slot->response_size);
 	write(slot, record);
 	if (store->sabotage == SABOTAGE_CUTS_BODY)
 		cut_body(slot);
@@ -177,7 +185,7 @@ static void settle(struct fake_store *store, const struct record_op *op,
 	/* The record borrows its key from the head that is written anew. */
 	memcpy(key, record.key.data, record.key.size);
 	record.key.data = key;
-	replace(store, slot, &record, &op->record);
+	replace(store, slot, &record, op);
 }
 
 void fake_store_apply(struct fake_store *store, const struct record_op *op,

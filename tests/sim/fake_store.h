@@ -23,10 +23,14 @@ enum sabotage {
 	SABOTAGE_MIXES_KEYS,     /* compares one byte of a record key */
 	SABOTAGE_CUTS_BODY,      /* loses the response's last byte */
 	SABOTAGE_READS_DAMAGE,   /* takes a damaged record for none */
+	SABOTAGE_LOSES_KEPT,     /* a response that is to stay does not */
 	/* what the world around it does wrong */
 	SABOTAGE_HIDES_FAILURE, /* a claim that failed is granted */
 	SABOTAGE_KEEPS_ORPHANS, /* a lock is never given back */
+	SABOTAGE_IGNORES_FROM,  /* settles what it must not find */
 	SABOTAGE_SLEEPS,        /* no time-out is ever delivered */
+	SABOTAGE_CONFIRMS_ALL,  /* a notice confirms what broke off */
+	SABOTAGE_RELEASES_RUN,  /* a notice releases what is to be held */
 	SABOTAGES
 };
 

@@ -1,11 +1,13 @@
 #include "tests/sim/flight.h"
 
+#include "tests/sim/end.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-unsigned flight_new(struct world *w, unsigned chain)
+static unsigned add(struct world *w, unsigned chain)
 {
 	const unsigned id = w->n_flights;
 	struct flight *f;
@@ -21,10 +23,40 @@ unsigned flight_new(struct world *w, unsigned chain)
 	f->asked_true = w->now;
 	w->flights[id] = f;
 	w->n_flights++;
+	return id;
+}
+
+unsigned flight_new_notice(struct world *w, const struct line *line)
+{
+	const unsigned id = add(w, w->ticket_chains[line->ticket]);
+
+	if (id == FLIGHTS_MAX)
+		return FLIGHTS_MAX;
+	w->flights[id]->ticket = line->ticket;
+	w->flights[id]->line = line;
+	w->flights[id]->expected = IDEM_OUTCOME_ERROR;
+	return id;
+}
+
+unsigned flight_new(struct world *w, unsigned chain)
+{
+	const unsigned id = add(w, chain);
+
+	if (id == FLIGHTS_MAX)
+		return FLIGHTS_MAX;
 	if (rng_permille(&w->rng, w->weather.gone))
 		world_plan(w, rng_below(&w->rng, w->weather.timeout_ms),
 		           PLAN_GONE, id);
 	return id;
+}
+
+void flight_unanswered(struct world *w, unsigned id)
+{
+	const struct flight *f = w->flights[id];
+
+	if (f->content != NULL)
+		end_with_response(w, f->ticket, f->content, "-");
+	world_plan_request(w, f->chain);
 }
 
 void flight_drop(struct world *w, unsigned id)
@@ -82,8 +114,15 @@ static void verdict(struct world *w, unsigned id)
 		return;
 	}
 	ticket_encode(&reply->ticket, w->tickets[f->ticket]);
+	if (w->weather.notices && rng_permille(&w->rng, w->weather.refused)) {
+		world_happens(w, WORLD_NEVER_REACHED, id);
+		end_without_response(w, f->ticket, JUDGE_NEVER_RAN);
+		world_plan_request(w, f->chain);
+		return;
+	}
 	if (rng_permille(&w->rng, w->weather.lost)) {
 		world_happens(w, WORLD_CLIENT_LOST, id);
+		end_without_response(w, f->ticket, JUDGE_MAY_HAVE);
 		world_plan_request(w, f->chain);
 		return;
 	}
@@ -103,6 +142,8 @@ static void outcome(struct world *w, unsigned id)
 		fprintf(stderr, "%6" PRIu64 "   %u: %s (%s)\n", w->now, id,
 		        idem_outcome_text(reply->outcome),
 		        reason_text(reply->reason));
+	end_with_response(w, f->ticket, f->content,
+	                  idem_outcome_text(reply->outcome));
 	world_plan_request(w, f->chain);
 }
 
@@ -137,7 +178,9 @@ static void perform(struct world *w, unsigned id,
 		           PLAN_TIMEOUT, id);
 	if (!todo->finished)
 		return;
-	if (!f->replied && !f->gone)
+	if (f->line != NULL)
+		end_noticed(w, id);
+	else if (!f->replied && !f->gone)
 		judge_fail(&w->judge, 0, "flight %u: no reply", id);
 	flight_drop(w, id);
 }
@@ -163,7 +206,10 @@ void flight_effect(struct world *w, unsigned id)
 	f->effect_pending = false;
 	if (memcmp(op->record_key, key, RECORD_KEY_SIZE) != 0)
 		judge_fail(&w->judge, 5, "flight %u: another record key", id);
-	if (f->x.state == EXCHANGE_CLAIMING)
+	if (f->line != NULL)
+		f->expected = judge_notice(&w->judge, f->ticket, f->line->end,
+		                           f->asked_ms, f->asked_true);
+	else if (f->x.state == EXCHANGE_CLAIMING)
 		judge_claim(&w->judge, f->ticket, w->now, &f->view);
 	else if (f->x.state == EXCHANGE_SETTLING)
 		judge_settle(&w->judge, f->ticket, f->content, f->asked_ms,
@@ -228,7 +274,7 @@ void flight_gone(struct world *w, unsigned id)
 
 	world_happens(w, WORLD_GONE, id);
 	if (!f->replied)
-		world_plan_request(w, f->chain);
+		flight_unanswered(w, id);
 	f->gone = true;
 	flight_step(w, id, (struct exchange_event){.type = EXCHANGE_GONE});
 }

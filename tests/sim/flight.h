@@ -9,6 +9,12 @@
 /* A new flight on some agent, or FLIGHTS_MAX when there were enough. */
 unsigned flight_new(struct world *w, unsigned chain);
 
+/* The same for a notice: nobody waits for it who could go away. */
+unsigned flight_new_notice(struct world *w, const struct line *line);
+
+/* HAProxy waits no longer for its reply. */
+void flight_unanswered(struct world *w, unsigned id);
+
 /* Ends it wherever it is: its agent is no more. */
 void flight_drop(struct world *w, unsigned id);
 

@@ -117,6 +117,95 @@ void judge_claim(struct judge *j, unsigned ticket, uint64_t now_true,
 	}
 }
 
+/* What is pending is still its owner's. */
+static bool owns(const struct judge_record *record, unsigned ticket,
+                 uint64_t now_ms)
+{
+	return (record->state == RECORD_LOCKED ||
+	        record->state == RECORD_PENDING) &&
+	       record->ticket == ticket && now_ms < record->expires_ms;
+}
+
+/* What must become of the record; its own state where nothing may. */
+static enum record_state state_after(const struct policy *policy,
+                                     enum record_state state,
+                                     enum judge_end_of end)
+{
+	if (end == JUDGE_MAY_HAVE &&
+	    policy->on_unknown_outcome == POLICY_UNKNOWN_HOLD)
+		return state;
+	if (end == JUDGE_MAY_HAVE &&
+	    policy->on_unknown_outcome == POLICY_UNKNOWN_RELEASE)
+		end = JUDGE_NEVER_RAN;
+	switch (end) {
+	case JUDGE_NEVER_RAN:
+		return state == RECORD_LOCKED ? RECORD_NONE : state;
+	case JUDGE_WHOLE:
+		return state == RECORD_PENDING ? RECORD_STORED : state;
+	case JUDGE_LIE:
+		return state;
+	case JUDGE_MAY_HAVE:
+	case JUDGE_UNRECORDED:
+	case JUDGE_BROKEN:
+		break;
+	}
+	return RECORD_SEALED;
+}
+
+static bool frees(const struct policy *policy, enum judge_end_of end)
+{
+	return end == JUDGE_NEVER_RAN ||
+	       (end == JUDGE_MAY_HAVE &&
+	        policy->on_unknown_outcome == POLICY_UNKNOWN_RELEASE);
+}
+
+enum idem_outcome judge_notice(struct judge *j, unsigned ticket,
+                               enum judge_end_of end, uint64_t now_ms,
+                               uint64_t asked_true)
+{
+	struct judge_ticket *t = &j->tickets[ticket];
+	struct judge_record *record = &j->records[t->key];
+	enum record_state state;
+
+	if (frees(j->policy, end))
+		t->freed = true;
+	if (record->head_damaged)
+		return IDEM_OUTCOME_ERROR;
+	if (!owns(record, ticket, now_ms))
+		return IDEM_OUTCOME_LOST;
+	state = state_after(j->policy, record->state, end);
+	if (state == record->state)
+		return IDEM_OUTCOME_LOST;
+	if (state == RECORD_NONE) {
+		*record = (struct judge_record){.state = RECORD_NONE};
+		return IDEM_OUTCOME_RELEASED;
+	}
+	t->kept = true;
+	t->settled_true = asked_true;
+	record->state = state;
+	record->settled_ms = now_ms;
+	record->expires_ms = now_ms + j->policy->response_ttl_ms;
+	if (state == RECORD_STORED)
+		return IDEM_OUTCOME_STORED;
+	record->response_damaged = false;
+	return IDEM_OUTCOME_SEALED;
+}
+
+void judge_noticed(struct judge *j, unsigned ticket, enum idem_outcome expected,
+                   enum idem_outcome outcome)
+{
+	unsigned promise = FENCED;
+
+	if (outcome == IDEM_OUTCOME_RELEASED)
+		promise = ONE_OWNER;
+	else if (outcome == IDEM_OUTCOME_STORED)
+		promise = EXACT;
+	if (outcome != expected)
+		judge_fail(j, promise, "a notice of ticket %u: %s, not %s",
+		           ticket, idem_outcome_text(outcome),
+		           idem_outcome_text(expected));
+}
+
 void judge_settle(struct judge *j, unsigned ticket,
                   const struct content *content, uint64_t now_ms,
                   struct judge_view *ret_view)
@@ -130,9 +219,8 @@ void judge_settle(struct judge *j, unsigned ticket,
 		ret_view->see = JUDGE_SEES_DAMAGE;
 		return;
 	}
-	ret_view->owned = record->state == RECORD_LOCKED &&
-	                  record->ticket == ticket &&
-	                  now_ms < record->expires_ms;
+	ret_view->owned =
+	    record->state == RECORD_LOCKED && owns(record, ticket, now_ms);
 	if (!ret_view->owned)
 		return;
 	if (content == NULL || content->becomes == RECORD_NONE) {
@@ -156,7 +244,7 @@ static void told_proceed(struct judge *j, unsigned ticket)
 		const struct judge_ticket *o = &j->tickets[i];
 		uint64_t end_true = o->claimed_true + lock_life(j->policy);
 
-		if (i == ticket || o->key != t->key || !o->told)
+		if (i == ticket || o->key != t->key || !o->told || o->freed)
 			continue;
 		if (o->kept)
 			end_true = o->settled_true + j->policy->response_ttl_ms;
@@ -211,6 +299,8 @@ static void want_cached(struct judge *j, const struct judge_record *record,
 		return;
 	}
 	want(j, ONE_OWNER, IDEM_CACHED, REASON_NONE, reply);
+	if (c->broken && j->policy->unconfirmed != POLICY_UNCONFIRMED_TRUST)
+		judge_fail(j, EXACT, "what broke off is replayed");
 	if (got->status != c->response.status ||
 	    !spoe_span_equal(got->headers, spoe_span(c->kept, c->kept_size)) ||
 	    !spoe_span_equal(got->body, c->response.body))
@@ -236,6 +326,19 @@ static void want_running(struct judge *j, const struct judge_record *record,
 		           (long long)wait);
 }
 
+static void want_pending(struct judge *j, const struct judge_record *record,
+                         size_t room, uint64_t now_ms,
+                         const struct exchange_reply *reply)
+{
+	if (now_ms < record->deadline_ms)
+		want_running(j, record, now_ms, reply);
+	else if (j->policy->unconfirmed == POLICY_UNCONFIRMED_TRUST)
+		want_cached(j, record, room, now_ms, reply);
+	else
+		want(j, ONE_OWNER, IDEM_UNKNOWN, REASON_BODY_UNCONFIRMED,
+		     reply);
+}
+
 static void want_found(struct judge *j, const struct judge_record *record,
                        unsigned variant, size_t room, uint64_t now_ms,
                        const struct exchange_reply *reply)
@@ -244,6 +347,8 @@ static void want_found(struct judge *j, const struct judge_record *record,
 		want(j, ONE_OWNER, IDEM_MISMATCH, REASON_OTHER_REQUEST, reply);
 	else if (record->state == RECORD_LOCKED)
 		want_running(j, record, now_ms, reply);
+	else if (record->state == RECORD_PENDING)
+		want_pending(j, record, room, now_ms, reply);
 	else if (record->state == RECORD_STORED)
 		want_cached(j, record, room, now_ms, reply);
 	else
@@ -299,6 +404,8 @@ static enum idem_outcome outcome_of(const struct content *content)
 {
 	if (content->becomes == RECORD_STORED)
 		return IDEM_OUTCOME_STORED;
+	if (content->becomes == RECORD_PENDING)
+		return IDEM_OUTCOME_PENDING;
 	return content->becomes == RECORD_SEALED ? IDEM_OUTCOME_SEALED
 	                                         : IDEM_OUTCOME_RELEASED;
 }
@@ -325,6 +432,7 @@ void judge_outcome(struct judge *j, unsigned ticket, enum judge_cause cause,
 		want_outcome(j, FENCED, outcome_of(content), content->reason,
 		             reply);
 	if (reply->outcome == IDEM_OUTCOME_STORED ||
+	    reply->outcome == IDEM_OUTCOME_PENDING ||
 	    reply->outcome == IDEM_OUTCOME_SEALED) {
 		t->kept = true;
 		t->settled_true = asked_true;

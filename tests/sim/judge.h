@@ -34,6 +34,7 @@ struct judge_ticket {
 	uint64_t granted_true; /* the store carried it out */
 	bool told;             /* proceed */
 	bool completing;       /* its response is on the way */
+	bool freed;            /* a notice may have released it */
 	bool excused;          /* it may stay locked, untold */
 	bool kept;             /* `stored` or `sealed` was told, */
 	uint64_t settled_true; /* and asked for then */
@@ -46,6 +47,16 @@ struct judge_view {
 	enum judge_see see;
 	struct judge_record record;
 	bool owned; /* a settle: it is the lock's owner */
+};
+
+/* How a transaction ended, in truth. */
+enum judge_end_of {
+	JUDGE_NEVER_RAN,  /* the upstream did not see the request */
+	JUDGE_MAY_HAVE,   /* nobody knows */
+	JUDGE_UNRECORDED, /* there was a response, and no record of it */
+	JUDGE_WHOLE,      /* what is pending is whole */
+	JUDGE_BROKEN,     /* it is not */
+	JUDGE_LIE,        /* no HAProxy has said that: nothing may change */
 };
 
 /* Why a reply is sent. */
@@ -87,6 +98,16 @@ void judge_claim(struct judge *j, unsigned ticket, uint64_t now_true,
 void judge_settle(struct judge *j, unsigned ticket,
                   const struct content *content, uint64_t now_ms,
                   struct judge_view *ret_view);
+
+/* The store carries out at now_ms what a notice says, which was asked for at
+ * asked_true: what must have become of it. */
+enum idem_outcome judge_notice(struct judge *j, unsigned ticket,
+                               enum judge_end_of end, uint64_t now_ms,
+                               uint64_t asked_true);
+
+/* That, and what did. */
+void judge_noticed(struct judge *j, unsigned ticket, enum idem_outcome expected,
+                   enum idem_outcome outcome);
 
 /* HAProxy is told the verdict at now_ms. */
 void judge_verdict(struct judge *j, unsigned ticket, enum judge_cause cause,

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { TIMELINE_MAX = 1024 };
+enum { TIMELINE_MAX = 4096 };
 
 struct plan {
 	uint64_t at;

@@ -23,6 +23,10 @@ static void make_policy(struct policy *policy, struct rng *rng)
 	                                             : POLICY_EXPIRY_RETRY,
 	    .unconfirmed = rng_permille(rng, 500) ? POLICY_UNCONFIRMED_TRUST
 	                                          : POLICY_UNCONFIRMED_SEAL,
+	    .on_unknown_outcome = rng_permille(rng, 400) ? POLICY_UNKNOWN_HOLD
+	                          : rng_permille(rng, 500)
+	                              ? POLICY_UNKNOWN_SEAL
+	                              : POLICY_UNKNOWN_RELEASE,
 	    .oversize_response = rng_permille(rng, 300)
 	                             ? POLICY_OVERSIZE_RELEASE
 	                             : POLICY_OVERSIZE_SEAL,
@@ -44,6 +48,10 @@ void weather_make(struct weather *weather, struct rng *rng, unsigned keys)
 	    .pause_ms = ONE_OF(rng, 1, 50, 1000, 10000),
 	    .last_ms = ONE_OF(rng, 100, 2000, 20000),
 	    .variants = ONE_OF(rng, 0, 100, 500),
+	    .notices = rng_permille(rng, 600),
+	    .refused = ONE_OF(rng, 0, 50, 300),
+	    .broken = ONE_OF(rng, 0, 300),
+	    .notice_ms = ONE_OF(rng, 1, 20, 500),
 	};
 
 	make_policy(&w.policy, rng);
@@ -59,6 +67,8 @@ void weather_make(struct weather *weather, struct rng *rng, unsigned keys)
 		w.gone = ONE_OF(rng, 0, 30, 300);
 		w.lost = ONE_OF(rng, 0, 100, 500);
 		w.doubled = ONE_OF(rng, 0, 100, 300);
+		w.unheard = ONE_OF(rng, 0, 100, 500);
+		w.forged = ONE_OF(rng, 0, 100);
 	}
 	*weather = w;
 }

@@ -28,12 +28,18 @@ struct weather {
 	unsigned freezes;
 	unsigned jumps;
 	unsigned damages;
-	unsigned fails;    /* operations that fail */
-	unsigned silent;   /* operations that are never answered */
-	unsigned gone;     /* exchanges whose peer goes away */
-	unsigned lost;     /* executions that no completion follows */
-	unsigned doubled;  /* completions that come twice */
-	unsigned variants; /* requests that use a key for another body */
+	unsigned fails;     /* operations that fail */
+	unsigned silent;    /* operations that are never answered */
+	unsigned gone;      /* exchanges whose peer goes away */
+	unsigned lost;      /* executions that no completion follows */
+	unsigned doubled;   /* completions that come twice */
+	bool notices;       /* HAProxy's log is read */
+	unsigned refused;   /* executions that the upstream never saw */
+	unsigned broken;    /* chunked responses that broke off */
+	unsigned unheard;   /* notices that are lost */
+	unsigned forged;    /* completions with a notice that is none */
+	unsigned notice_ms; /* until one comes */
+	unsigned variants;  /* requests that use a key for another body */
 };
 
 void weather_make(struct weather *weather, struct rng *rng, unsigned keys);

@@ -1,5 +1,7 @@
 #include "tests/sim/flight.h"
 
+#include "tests/sim/end.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -149,7 +151,8 @@ static void start_completion(struct world *w, unsigned ticket)
 	                     &decoded);
 	assert(done);
 	content = &w->contents[w->n_contents++];
-	content_make(content, &w->rng, &w->weather.policy, rng_next(&w->rng));
+	content_make(content, &w->rng, &w->weather.policy, rng_next(&w->rng),
+	             w->weather.notices, w->weather.broken);
 	w->flights[id]->content = content;
 	event.policy = &w->weather.policy;
 	event.timeout_ms = w->weather.timeout_ms;
@@ -169,8 +172,8 @@ static void restart(struct world *w, unsigned agent)
 			continue;
 		if (f->effect_pending && rng_permille(&w->rng, 500))
 			flight_effect(w, id);
-		if (!f->replied && !f->gone)
-			world_plan_request(w, f->chain);
+		if (!f->replied && !f->gone && f->line == NULL)
+			flight_unanswered(w, id);
 		w->judge.tickets[f->ticket].excused = true;
 		flight_drop(w, id);
 	}
@@ -242,6 +245,9 @@ static void happen(struct world *w, const struct plan *p)
 	case PLAN_COMPLETE:
 		start_completion(w, p->who);
 		return;
+	case PLAN_NOTICE:
+		end_line(w, p->who);
+		return;
 	case PLAN_RESTART:
 		restart(w, p->who);
 		return;
@@ -280,6 +286,7 @@ static void begin(struct world *w, uint64_t seed)
 	w->jumped_ms = 0;
 	w->n_flights = 0;
 	w->n_contents = 0;
+	w->n_lines = 0;
 	weather_make(weather, &w->rng, KEYS);
 	judge_init(&w->judge, &weather->policy, weather->timeout_ms,
 	           weather->skew_ms, w->options->blind);

@@ -6,11 +6,12 @@
 #include "tests/sim/weather.h"
 #include "tests/sim/world.h"
 
-enum { FLIGHTS_MAX = 320 };
+enum { FLIGHTS_MAX = 480, NOTICES_MAX = 480, LINE_MAX = 160 };
 
 enum what {
 	PLAN_START,    /* who: a chain */
 	PLAN_COMPLETE, /* who: a ticket; the upstream answered */
+	PLAN_NOTICE,   /* who: a notice; its line comes */
 	PLAN_EFFECT,   /* who: a flight, from here on */
 	PLAN_ANSWER,
 	PLAN_TIMEOUT,
@@ -23,6 +24,13 @@ enum what {
 
 /* How the store will treat an operation. */
 enum fate { WORKS, FAILS_BEFORE, FAILS_AFTER, NEVER_ANSWERS };
+
+/* A line on its way, and what is true of it. */
+struct line {
+	unsigned ticket;
+	enum judge_end_of end;
+	char text[LINE_MAX];
+};
 
 /* One exchange and the operation it waits for. */
 struct flight {
@@ -39,6 +47,8 @@ struct flight {
 	enum judge_cause cause;
 	size_t replay_room;
 	const struct content *content; /* a completion */
+	const struct line *line;       /* a notice */
+	enum idem_outcome expected;    /* of it */
 	uint64_t asked_ms;
 	uint64_t asked_true;
 };
@@ -73,6 +83,8 @@ struct world {
 	struct flight *flights[FLIGHTS_MAX];
 	char tickets[JUDGE_TICKETS_MAX][TICKET_TEXT_SIZE];
 	unsigned ticket_chains[JUDGE_TICKETS_MAX];
+	unsigned n_lines;
+	struct line lines[NOTICES_MAX];
 	unsigned n_contents;
 	struct content contents[FLIGHTS_MAX];
 };
