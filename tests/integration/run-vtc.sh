@@ -16,6 +16,29 @@ if ((${#base} > 40)) || [[ $base =~ [^A-Za-z0-9/._-] ]]; then
 	base=/tmp
 fi
 STAGE=$(mktemp -d "$base/idem.XXXXXX") || exit 1
+
+# Told to stop: nothing stays behind. varnishtest is in a session of its own, so
+# that it is still there to be asked for its child, which plays in a process
+# group of its own. (SIGHUP reloads HAProxy's master, which may miss a SIGTERM
+# meanwhile.)
+varnishtest=
+# shellcheck disable=SC2317 # the trap calls it
+give_up() {
+	local children=() child
+	if [[ $varnishtest ]]; then
+		read -ra children \
+			<"/proc/$varnishtest/task/$varnishtest/children"
+		for child in "${children[@]}"; do
+			kill -KILL -- "-$child"
+		done
+		kill -KILL "$varnishtest"
+		STAGE_PATIENCE=10 stage end
+	fi
+	cd / && rm -rf "$STAGE"
+	exit 1
+}
+trap give_up TERM INT HUP
+
 export STAGE TMPDIR=$STAGE HOME=$STAGE LC_ALL=C PATH="$STAGE/bin:$PATH:/usr/sbin"
 
 # Not the caller's: nothing of his may steer HAProxy or the programs here.
@@ -57,12 +80,10 @@ if grep -q '^# notices$' "$play"; then
 		>>"$STAGE/agent.ini"
 fi
 
-# Told to stop (ctest's time-out): nothing stays behind.
-trap 'stage end; cd / && rm -rf "$STAGE"; exit 1' TERM INT HUP
-
 cd "$STAGE" || exit 1
-varnishtest -t 240 -D "t=$STAGE" play.vtc &
-wait $!
+setsid varnishtest -t 240 -D "t=$STAGE" play.vtc &
+varnishtest=$!
+wait "$varnishtest"
 result=$?
 stage end || result=1
 if ((result != 0)); then
