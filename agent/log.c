@@ -256,3 +256,16 @@ void log_print_manual(FILE *out)
 		        events[i].help + 1);
 	fputs(".El\n", out);
 }
+
+void log_record(enum log_event event, const char *name, const char *text,
+                const char *reason, const uint8_t *record_key)
+{
+	char shown[LOG_RECORD_KEY_SIZE];
+
+	if (!log_enabled(event))
+		return;
+	log_event(event, LOG_TEXT(name, text), LOG_TEXT("reason", reason),
+	          LOG_TEXT("record", record_key
+	                                 ? log_record_key(record_key, shown)
+	                                 : NULL));
+}

@@ -88,6 +88,11 @@ void log_event_fields(enum log_event event, const struct log_field *fields);
 /* Writes the list of events as man page source (mdoc), for the manual. */
 void log_print_manual(FILE *out);
 
+/* An event about a record: `NAME=TEXT reason=… record=…`, the record key
+ * shortened; NULL when there is none. Costs nothing when the event is off. */
+void log_record(enum log_event event, const char *name, const char *text,
+                const char *reason, const uint8_t *record_key);
+
 /* The first 8 bytes of a record key in hex, NUL-terminated. */
 const char *log_record_key(const uint8_t *record_key,
                            char ret_text[LOG_RECORD_KEY_SIZE]);

@@ -26,7 +26,7 @@ struct message_check {
 /* idem-complete as it came. Spans are borrowed from the payload. */
 struct message_complete {
 	struct spoe_span ticket;
-	struct idem_response response; /* head and buffer_size are not set */
+	struct idem_response response; /* as far as it is in the message */
 };
 
 struct message {

@@ -58,16 +58,11 @@ static void end(struct notices *n, const struct exchange *x)
 	enum log_event event = outcome == IDEM_OUTCOME_ERROR
 	                           ? LOG_OUTCOME_NOTICE_ERROR
 	                           : LOG_OUTCOME_NOTICE;
-	char shown[LOG_RECORD_KEY_SIZE];
 
 	assert(outcome != IDEM_OUTCOME_PENDING);
 	count(n, counters[outcome]);
-	if (log_enabled(event))
-		log_event(event,
-		          LOG_TEXT("outcome", idem_outcome_text(outcome)),
-		          LOG_TEXT("reason", reason_text(x->reply.reason)),
-		          LOG_TEXT("record",
-		                   log_record_key(x->op.record_key, shown)));
+	log_record(event, "outcome", idem_outcome_text(outcome),
+	           reason_text(x->reply.reason), x->op.record_key);
 }
 
 static void on_store_done(struct store_call *call,

@@ -132,15 +132,9 @@ static void log_check(const struct exchange_reply *reply,
 	enum log_event event = verdict == IDEM_INVALID ? LOG_CHECK_INVALID
 	                       : verdict == IDEM_ERROR ? LOG_CHECK_ERROR
 	                                               : LOG_CHECK;
-	char shown[LOG_RECORD_KEY_SIZE];
 
-	if (!log_enabled(event))
-		return;
-	log_event(event, LOG_TEXT("verdict", idem_verdict_text(verdict)),
-	          LOG_TEXT("reason", reason_text(reply->answer.reason)),
-	          LOG_TEXT("record", record_key
-	                                 ? log_record_key(record_key, shown)
-	                                 : NULL));
+	log_record(event, "verdict", idem_verdict_text(verdict),
+	           reason_text(reply->answer.reason), record_key);
 }
 
 static void log_complete(const struct exchange_reply *reply,
@@ -154,16 +148,10 @@ static void log_complete(const struct exchange_reply *reply,
 	    [IDEM_OUTCOME_LOST] = LOG_COMPLETE_LOST,
 	    [IDEM_OUTCOME_ERROR] = LOG_COMPLETE_ERROR,
 	};
-	enum log_event event = events[reply->outcome];
-	char shown[LOG_RECORD_KEY_SIZE];
 
-	if (!log_enabled(event))
-		return;
-	log_event(event, LOG_TEXT("outcome", idem_outcome_text(reply->outcome)),
-	          LOG_TEXT("reason", reason_text(reply->reason)),
-	          LOG_TEXT("record", record_key
-	                                 ? log_record_key(record_key, shown)
-	                                 : NULL));
+	log_record(events[reply->outcome], "outcome",
+	           idem_outcome_text(reply->outcome),
+	           reason_text(reply->reason), record_key);
 }
 
 /* Counts, logs and sends `reply`. `record_key` may be NULL. */
@@ -422,7 +410,6 @@ static void take_complete(struct service *s, struct notify *n,
 		reply_outcome(s, n, REASON_BAD_TICKET);
 		return;
 	}
-	response.head = ticket.head;
 	response.noticed = s->noticed;
 	/* HAProxy offers tune.bufsize - 4 as its largest frame. */
 	response.buffer_size =
