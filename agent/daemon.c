@@ -366,11 +366,9 @@ static int add_listener(struct daemon *d, int fd, char *reterr_text,
 
 static void log_listening(int fd)
 {
-	struct address address = {.size = sizeof(address.storage)};
-	char text[160];
+	char text[ADDRESS_TEXT_SIZE];
 
-	getsockname(fd, (struct sockaddr *)&address.storage, &address.size);
-	address_format(&address, text, sizeof(text));
+	address_format_bound(fd, text, sizeof(text));
 	log_event(LOG_LISTENING, LOG_TEXT("address", text));
 }
 

@@ -120,7 +120,7 @@ static void drain(struct worker *w)
 	ev_timer_again(w->loop, &w->beat);
 }
 
-static void log_stats(struct worker *w)
+static void log_service_stats(struct worker *w)
 {
 	const struct connection_counters *c = server_counters(w->server);
 	const struct service_counters *s = service_counters(w->service);
@@ -158,6 +158,13 @@ static void log_notice_stats(const struct notices *notices)
 	log_event_fields(LOG_STATS, fields);
 }
 
+static void log_stats(struct worker *w)
+{
+	log_service_stats(w);
+	if (w->notices)
+		log_notice_stats(w->notices);
+}
+
 static void on_wake(struct ev_loop *loop, ev_async *async, int revents)
 {
 	struct worker *w = async->data;
@@ -186,8 +193,6 @@ static void on_wake(struct ev_loop *loop, ev_async *async, int revents)
 		drain(w);
 	if (taken.log_stats)
 		log_stats(w);
-	if (taken.log_stats && w->notices)
-		log_notice_stats(w->notices);
 	if (taken.stop && w->own_loop)
 		ev_break(loop, EVBREAK_ALL);
 }
@@ -303,11 +308,9 @@ static int add_syslog(struct worker *w, int fd, char *reterr_text,
 
 static void log_listening(int fd, const char *what)
 {
-	struct address address = {.size = sizeof(address.storage)};
 	char text[ADDRESS_TEXT_SIZE];
 
-	getsockname(fd, (struct sockaddr *)&address.storage, &address.size);
-	address_format(&address, text, sizeof(text));
+	address_format_bound(fd, text, sizeof(text));
 	log_event(LOG_LISTENING, LOG_TEXT("address", text),
 	          LOG_TEXT("for", what));
 }

@@ -192,6 +192,15 @@ void address_format(const struct address *address, char *ret_text, size_t size)
 	}
 }
 
+void address_format_bound(int fd, char *ret_text, size_t size)
+{
+	struct address address = {.size = sizeof(address.storage)};
+
+	/* Should it fail, the family stays unspecified: "unknown". */
+	getsockname(fd, (struct sockaddr *)&address.storage, &address.size);
+	address_format(&address, ret_text, size);
+}
+
 /* --- listening --- */
 
 static const struct sockaddr *sockaddr_of(const struct address *address)

@@ -28,6 +28,9 @@ int address_parse(const char *text, struct address *ret_address,
 /* Writes `address` the way address_parse() reads it. */
 void address_format(const struct address *address, char *ret_text, size_t size);
 
+/* Writes the address that the socket `fd` is bound to in the same way. */
+void address_format_bound(int fd, char *ret_text, size_t size);
+
 /* Opens a listening, non-blocking, close-on-exec socket. A Unix socket file
  * that nobody listens on is replaced, one in use is an error; its mode becomes
  * `unix_mode`. Returns the descriptor, or -1 with a text for people. */
