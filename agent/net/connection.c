@@ -64,6 +64,21 @@ void connection_break(struct connection *c, enum connection_end end)
 	connection_later(c);
 }
 
+void connection_heed(struct connection *c, enum transport_status status)
+{
+	switch (status) {
+	case TRANSPORT_OK:
+	case TRANSPORT_AGAIN:
+		break;
+	case TRANSPORT_EOF:
+		connection_break(c, CONNECTION_END_EOF);
+		break;
+	case TRANSPORT_ERROR:
+		connection_break(c, CONNECTION_END_IO);
+		break;
+	}
+}
+
 /* --- frames --- */
 
 /* Sends what the session itself has to say. */
@@ -207,19 +222,8 @@ static size_t read_into(struct connection *c, uint8_t *into, size_t room)
 {
 	size_t size = 0;
 
-	switch (transport_read(&c->transport, into, room, &size)) {
-	case TRANSPORT_OK:
-		c->counters->bytes_in += size;
-		break;
-	case TRANSPORT_AGAIN:
-		break;
-	case TRANSPORT_EOF:
-		connection_break(c, CONNECTION_END_EOF);
-		break;
-	case TRANSPORT_ERROR:
-		connection_break(c, CONNECTION_END_IO);
-		break;
-	}
+	connection_heed(c, transport_read(&c->transport, into, room, &size));
+	c->counters->bytes_in += size;
 	return size;
 }
 

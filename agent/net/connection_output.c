@@ -5,20 +5,10 @@ static size_t write_once(struct connection *c, struct spoe_span bytes)
 {
 	size_t written = 0;
 
-	switch (transport_write(&c->transport, bytes, &written)) {
-	case TRANSPORT_OK:
-		c->counters->bytes_out += written;
+	connection_heed(c, transport_write(&c->transport, bytes, &written));
+	c->counters->bytes_out += written;
+	if (written > 0)
 		c->touched = true;
-		break;
-	case TRANSPORT_AGAIN:
-		break;
-	case TRANSPORT_EOF:
-		connection_break(c, CONNECTION_END_EOF);
-		break;
-	case TRANSPORT_ERROR:
-		connection_break(c, CONNECTION_END_IO);
-		break;
-	}
 	return written;
 }
 

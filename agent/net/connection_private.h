@@ -56,6 +56,10 @@ void connection_leave(struct connection *c, enum connection_end end,
 /* Ends it without another word. */
 void connection_break(struct connection *c, enum connection_end end);
 
+/* After a read or a write: breaks it when `status` says that the socket is at
+ * its end. */
+void connection_heed(struct connection *c, enum transport_status status);
+
 /* Sends one frame: one write, before which nothing else waits. What the kernel
  * does not take is kept and goes before the next frame. */
 void connection_send(struct connection *c, struct spoe_span frame);
