@@ -1,35 +1,6 @@
 /* The session: every status it can raise, what is skipped, what follows CLOSE;
  * in every split (tests/unit/spoe_trace.h). */
-#include "tests/unit/spoe_peer.h"
-#include "tests/unit/spoe_trace.h"
-
-static const struct spoe_session_options defaults = {.max_frame_size = 16380};
-static struct peer peer;
-static struct trace trace;
-
-/* The peer's frames, then more that must not matter after a CLOSE. */
-static void assert_trace(const char *expected)
-{
-	trace_all(&trace, &defaults, peer_span(&peer));
-	assert_string_equal(trace.text, expected);
-}
-
-static void assert_closes(const char *expected)
-{
-	assert_trace(expected);
-	peer_hello(&peer);
-	peer_notify(&peer, 9, 9);
-	peer_disconnect(&peer, 0);
-	peer_raw(&peer, "GET / HTTP/1.1\r\n\r\n", 18);
-	assert_trace(expected);
-}
-
-static int empty_peer(void **state)
-{
-	(void)state;
-	peer.size = 0;
-	return 0;
-}
+#include "tests/unit/spoe_stage.h"
 
 /* --- lengths --- */
 
