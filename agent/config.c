@@ -84,3 +84,13 @@ const struct policy *config_policy_by_id(const struct config *config,
 	}
 	return &config->policies[0];
 }
+
+struct store_options config_store_options(const struct config *config)
+{
+	return (struct store_options){
+	    .driver = config->store_driver,
+	    .path = config->store_path,
+	    .durability = config->store_durability,
+	    .max_size = config->store_max_size,
+	};
+}

@@ -87,6 +87,9 @@ void config_restart_needed(const struct config *running,
                            const struct config *loaded, char *ret_text,
                            size_t size);
 
+/* What store_open() needs; `now_ms` is the caller's. Spans of the config. */
+struct store_options config_store_options(const struct config *config);
+
 /* The policy called `name` (empty: "default"); NULL when there is none. */
 const struct policy *config_policy(const struct config *config,
                                    struct spoe_span name);

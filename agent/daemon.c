@@ -399,14 +399,9 @@ static int open_sockets(struct daemon *d, char *reterr_text, size_t reterr_size)
 
 static int open_store(struct daemon *d, char *reterr_text, size_t reterr_size)
 {
-	struct store_options options = {
-	    .driver = d->config->store_driver,
-	    .path = d->config->store_path,
-	    .durability = d->config->store_durability,
-	    .max_size = d->config->store_max_size,
-	    .now_ms = clock_now_ms,
-	};
+	struct store_options options = config_store_options(d->config);
 
+	options.now_ms = clock_now_ms;
 	return store_open(&d->shared.store, &options, reterr_text, reterr_size);
 }
 

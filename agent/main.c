@@ -1,8 +1,9 @@
 /* The command line of spoa-idempotency(8). */
 #include <argp.h>
 #include <stdlib.h>
-#include <sysexits.h>
+#include <unistd.h>
 
+#include "agent/cli/cli.h"
 #include "agent/config.h"
 #include "agent/daemon.h"
 #include "agent/log.h"
@@ -13,7 +14,8 @@ enum action {
 	ACTION_RUN,
 	ACTION_CHECK,
 	ACTION_PRINT_CONFIG,
-	ACTION_PRINT_SAMPLE
+	ACTION_PRINT_SAMPLE,
+	ACTION_COMMAND
 };
 
 /* Options without a short form. */
@@ -22,13 +24,15 @@ enum { OPTION_CHECK = 256, OPTION_PRINT_CONFIG, OPTION_PRINT_SAMPLE };
 struct arguments {
 	enum action action;
 	const char *config_path; /* NULL: defaults only */
+	int command;             /* ACTION_COMMAND: its place in argv */
 };
 
 static const struct argp_option options[] = {
     {.name = "config",
      .key = 'c',
      .arg = "FILE",
-     .doc = "Read the configuration from FILE (without it: defaults)"},
+     .doc = "Read the configuration from FILE (without it: defaults; "
+            "COMMAND reads " INSTALLED_CONFIG " if it is there)"},
     {.name = "check",
      .key = OPTION_CHECK,
      .doc = "Check the configuration and exit"},
@@ -41,6 +45,17 @@ static const struct argp_option options[] = {
             "exit"},
     {0},
 };
+
+/* What follows is the command's own. */
+static void take_command(struct arguments *arguments, const char *name,
+                         struct argp_state *state)
+{
+	if (!cli_is_command(name))
+		argp_error(state, "no such command: %s", name);
+	arguments->action = ACTION_COMMAND;
+	arguments->command = state->next - 1;
+	state->next = state->argc;
+}
 
 static error_t parse_option(int key, char *value, struct argp_state *state)
 {
@@ -60,8 +75,8 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
 		arguments->action = ACTION_PRINT_SAMPLE;
 		return 0;
 	case ARGP_KEY_ARG:
-		argp_error(state, "no such argument: %s", value);
-		return EINVAL;
+		take_command(arguments, value, state);
+		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -72,13 +87,22 @@ const char *argp_program_version = "spoa-idempotency " PROJECT_VERSION;
 static const struct argp argp = {
     .options = options,
     .parser = parse_option,
+    .args_doc = "[COMMAND ...]",
     .doc = "Idempotency for any HTTP API behind HAProxy: an SPOP agent that "
 	   "lets every request with an Idempotency-Key be executed once and "
-	   "replays the first response to its repetitions.\v"
-	   "Signals: SIGTERM and SIGINT drain and stop, SIGHUP reloads the "
+	   "replays the first response to its repetitions. With COMMAND it "
+	   "does not serve, but looks into the store of the agent.\v"
+	   "Commands, which work on the store whether or not an agent runs "
+	   "(COMMAND --help tells more):\n\n"
+#define CLI_COMMAND(function, name, arguments, summary, details) \
+	"  " name " " arguments "\n      " summary "\n"
+#include "agent/cli/command.def"
+#undef CLI_COMMAND
+	   "\nSignals: SIGTERM and SIGINT drain and stop, SIGHUP reloads the "
 	   "configuration (--check names what is wrong with it), SIGUSR1 "
 	   "logs the counters. Exit status: 0 done, 1 it could not start or "
-	   "had to cut requests off, 2 wrong usage or configuration.",
+	   "had to cut requests off, or the store cannot be used, 2 wrong "
+	   "usage or configuration, 3 no such record, 4 not done.",
 };
 
 static int run(struct config *config)
@@ -119,7 +143,14 @@ int main(int argc, char **argv)
 	int status;
 
 	argp_err_exit_status = EXIT_USAGE;
-	argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &arguments);
+	if (arguments.action == ACTION_COMMAND && !arguments.config_path &&
+	    access(INSTALLED_CONFIG, F_OK) == 0)
+		arguments.config_path = INSTALLED_CONFIG;
+	if (arguments.action == ACTION_COMMAND)
+		return (int)cli_run(arguments.config_path,
+		                    argc - arguments.command,
+		                    argv + arguments.command);
 	if (arguments.action == ACTION_PRINT_SAMPLE) {
 		config_print_sample(stdout);
 		return EXIT_SUCCESS;

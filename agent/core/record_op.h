@@ -28,12 +28,18 @@ struct record_op {
 	enum record_state from;
 	/* SETTLE: the record's own response stays, byte for byte. */
 	bool keep_response;
+	/* SETTLE, by an operator: also what has been settled before. */
+	bool any_state;
 };
 
 /* Whether a settle may change what it found. */
 static inline bool record_op_may_settle(const struct record_op *op,
                                         const struct record *found)
 {
+	if (op->any_state)
+		return record_alive(found, op->now_ms) &&
+		       memcmp(found->owner, op->record.owner,
+		              RECORD_OWNER_SIZE) == 0;
 	return (op->from == RECORD_NONE || op->from == found->state) &&
 	       record_owned(found, op->record.owner, op->now_ms);
 }

@@ -116,6 +116,20 @@ static int make_directory(const struct complaint *c)
 	return 0;
 }
 
+/* A tool must not make a store where there is none. */
+static int look_for_data(const struct complaint *c)
+{
+	char name[PATH_MAX];
+
+	snprintf(name, sizeof(name), "%s/data.mdb", c->path);
+	if (access(name, F_OK) == 0)
+		return 0;
+	if (errno == ENOENT)
+		return complain(c, "there is no store",
+		                "name the one the agent uses: -c FILE");
+	return complain_rc(c, errno);
+}
+
 /* LMDB writes to its lock file through a map, and a full disk would be a
  * SIGBUS there: give the file its blocks first. */
 static int allocate_lock_file(const char *path)
@@ -363,7 +377,7 @@ int lmdb_file_open(struct lmdb_file *file, const struct store_options *options,
 	if (options->max_size < LMDB_FILE_SIZE_MIN)
 		return complain(&c, "max-size is too small",
 		                "make it 1 MiB or more");
-	if (make_directory(&c) != 0)
+	if ((options->must_exist ? look_for_data(&c) : make_directory(&c)) != 0)
 		return -1;
 	file->path = strdup(options->path);
 	if (!file->path || init_remap(file) != 0) {

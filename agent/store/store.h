@@ -46,6 +46,7 @@ struct store_options {
 	const char *path;   /* lmdb: the directory of its files */
 	enum store_durability durability;
 	uint64_t max_size; /* lmdb: bytes the file may grow to */
+	bool must_exist;   /* a tool's: create nothing */
 	/* The shell's clock (Unix ms), for expiry between operations. May be
 	 * called from the store's own threads. */
 	uint64_t (*now_ms)(void);

@@ -9,6 +9,7 @@
 
 #include <ctype.h>
 
+#include "agent/cli/cli.h"
 #include "agent/config_table.h"
 #include "agent/core/idem.h"
 #include "tests/unit/agent_config_rig.h"
@@ -157,6 +158,8 @@ static const struct {
      print_options_table},
     {"haproxy/man/spoa-idempotency.conf.5", ".\\\" BEGIN options\n",
      ".\\\" END options\n", config_print_manual},
+    {"haproxy/man/spoa-idempotency.8", ".\\\" BEGIN commands\n",
+     ".\\\" END commands\n", cli_print_manual},
     {"haproxy/man/spoa-idempotency.8", ".\\\" BEGIN verdicts\n",
      ".\\\" END verdicts\n", print_verdicts},
     {"haproxy/man/spoa-idempotency.8", ".\\\" BEGIN outcomes\n",

@@ -250,6 +250,39 @@ static void contract_settles_from_a_state(void **state)
 	rig_response_free(response);
 }
 
+/* An operator's settle ends any record of that owner, and of nobody else. */
+static void contract_operators_end_any_record(void **state)
+{
+	static const enum record_state states[] = {
+	    RECORD_LOCKED, RECORD_PENDING, RECORD_STORED, RECORD_SEALED};
+	struct rig *rig = *state;
+	struct spoe_span response = rig_response(300, 1);
+
+	for (unsigned i = 0; i < 4; i++) {
+		const bool whole =
+		    states[i] == RECORD_PENDING || states[i] == RECORD_STORED;
+		struct record_op op =
+		    rig_settle_op(i, 12, RIG_NOW, RECORD_NONE, RIG_NO_RESPONSE);
+
+		op.any_state = true;
+		assert_int_equal(rig_result(rig, op), RECORD_LOST);
+		assert_int_equal(rig_claim(rig, i, 11), RECORD_GRANTED);
+		if (states[i] != RECORD_LOCKED)
+			assert_int_equal(
+			    rig_settle(rig, i, 11, states[i],
+			               whole ? response : RIG_NO_RESPONSE),
+			    RECORD_SETTLED);
+		assert_int_equal(rig_result(rig, op), RECORD_LOST);
+		op =
+		    rig_settle_op(i, 11, RIG_NOW, RECORD_NONE, RIG_NO_RESPONSE);
+		op.any_state = true;
+		assert_int_equal(rig_result(rig, op), RECORD_SETTLED);
+		assert_int_equal(rig_result(rig, rig_peek_op(i, RIG_NOW)),
+		                 RECORD_ABSENT);
+	}
+	rig_response_free(response);
+}
+
 /* Nobody else confirms, nothing that is only locked, and not what is over. */
 static void contract_confirms_for_the_owner_only(void **state)
 {
@@ -492,6 +525,7 @@ static int contract_teardown(void **state)
 	    STORE_CONTRACT_TEST(contract_confirming_keeps_the_response,        \
 	                        setup),                                        \
 	    STORE_CONTRACT_TEST(contract_settles_from_a_state, setup),         \
+	    STORE_CONTRACT_TEST(contract_operators_end_any_record, setup),     \
 	    STORE_CONTRACT_TEST(contract_confirms_for_the_owner_only, setup),  \
 	    STORE_CONTRACT_TEST(contract_expired_locks_can_be_taken_over,      \
 	                        setup),                                        \

@@ -1,0 +1,82 @@
+#include "agent/cli/cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/cli/cli_private.h"
+
+static const struct cli_command commands[] = {
+#define CLI_COMMAND(function_, name_, arguments_, summary_, details_) \
+	{.name = (name_),                                             \
+	 .arguments = (arguments_),                                   \
+	 .help = summary_ " " details_,                               \
+	 .run = cli_##function_},
+#include "agent/cli/command.def"
+#undef CLI_COMMAND
+};
+
+enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+
+const struct cli_command *cli_command(const char *name)
+{
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	}
+	return NULL;
+}
+
+bool cli_is_command(const char *name)
+{
+	return cli_command(name) != NULL;
+}
+
+enum cli_status cli_run(const char *config_path, int argc, char **argv)
+{
+	return cli_command(argv[0])->run(config_path, argc, argv);
+}
+
+void cli_parse(struct argp *argp, int argc, char **argv, void *input)
+{
+	const struct cli_command *command = cli_command(argv[0]);
+	char name[64];
+
+	/* What usage and mistakes are headed with. */
+	snprintf(name, sizeof(name), "spoa-idempotency %s", argv[0]);
+	argv[0] = name;
+	argp->args_doc = command->arguments;
+	argp->doc = command->help;
+	argp_parse(argp, argc, argv, 0, NULL, input);
+}
+
+/* `help` as mdoc: what is in backquotes is literal. */
+static void print_mdoc(const char *help, FILE *out)
+{
+	for (; *help; help++) {
+		if (*help == '`')
+			continue;
+		if (*help == '-')
+			fputs("\\-", out);
+		else
+			putc(*help, out);
+		/* mdoc wants every sentence on a line of its own. */
+		if (*help == '.' && help[1] == ' ') {
+			putc('\n', out);
+			help++;
+		}
+	}
+	putc('\n', out);
+}
+
+void cli_print_manual(FILE *out)
+{
+	fputs(".Bl -tag -width Ds\n", out);
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		fprintf(out, ".It Cm %s", commands[i].name);
+		if (*commands[i].arguments)
+			fprintf(out, " Ar %s", commands[i].arguments);
+		putc('\n', out);
+		print_mdoc(commands[i].help, out);
+	}
+	fputs(".El\n", out);
+}

@@ -1,0 +1,132 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/cli/cli_archive.h"
+#include "agent/cli/cli_private.h"
+#include "agent/cli/cli_progress.h"
+#include "agent/clock.h"
+
+struct transfer {
+	const char *path;
+	FILE *file;
+	struct cli_progress progress;
+	uint64_t now_ms;
+	uint64_t records;
+	uint64_t unreadable;
+	bool failed;
+};
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+	const char **path = state->input;
+
+	switch (key) {
+	case ARGP_KEY_ARG:
+		if (*path)
+			argp_error(state, "one FILE only: %s", value);
+		*path = value;
+		return 0;
+	case ARGP_KEY_END:
+		if (!*path)
+			argp_error(state, "FILE is missing; `-` is the "
+			                  "standard output");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* Nobody else may read it, and nothing is overwritten. */
+static FILE *create(const char *path)
+{
+	FILE *file;
+	int fd;
+
+	if (strcmp(path, "-") == 0) {
+		if (isatty(STDOUT_FILENO)) {
+			fputs("the export is no text: not to a terminal\n",
+			      stderr);
+			return NULL;
+		}
+		return stdout;
+	}
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	file = fd >= 0 ? fdopen(fd, "wb") : NULL;
+	if (!file)
+		fprintf(stderr, "%s: cannot be created: %s\n", path,
+		        strerror(errno));
+	return file;
+}
+
+static bool on_record(void *cookie, const uint8_t *record_key,
+                      const struct record *record)
+{
+	struct transfer *t = cookie;
+
+	cli_progress_step(&t->progress);
+	if (record->state == RECORD_NONE) {
+		t->unreadable++;
+		return true;
+	}
+	if (!record_alive(record, t->now_ms))
+		return true;
+	t->records++;
+	t->failed = !cli_archive_write(t->file, record_key, record);
+	return !t->failed;
+}
+
+/* On the disk before it is called done: it may be a backup. */
+static bool finish(struct transfer *t)
+{
+	bool done = !t->failed && cli_archive_end(t->file, t->records) &&
+	            fflush(t->file) == 0;
+
+	if (t->file == stdout)
+		return done;
+	done = done && fsync(fileno(t->file)) == 0;
+	return fclose(t->file) == 0 && done;
+}
+
+static enum cli_status write_all(struct cli_store *s, struct transfer *t)
+{
+	enum cli_status status;
+
+	t->progress = cli_progress("exporting", cli_store_count(s));
+	t->failed = !cli_archive_begin(t->file);
+	status = cli_store_scan(s, NULL, on_record, t);
+	cli_progress_end(&t->progress);
+	if (!finish(t)) {
+		fprintf(stderr, "%s: cannot be written: %s\n", t->path,
+		        strerror(errno));
+		status = CLI_FAILED;
+	}
+	if (t->unreadable > 0) {
+		fprintf(stderr, "%" PRIu64 " record(s) left out: unreadable\n",
+		        t->unreadable);
+		status = CLI_FAILED;
+	}
+	if (status == CLI_DONE)
+		fprintf(stderr, "%" PRIu64 " record(s) exported\n", t->records);
+	return status;
+}
+
+enum cli_status cli_export(const char *config_path, int argc, char **argv)
+{
+	struct argp argp = {.parser = parse};
+	struct transfer t = {.now_ms = clock_now_ms()};
+	struct cli_store s;
+	enum cli_status status;
+
+	cli_parse(&argp, argc, argv, &t.path);
+	status = cli_store_open(&s, config_path, false);
+	if (status != CLI_DONE)
+		return status;
+	t.file = create(t.path);
+	status = t.file ? write_all(&s, &t) : CLI_FAILED;
+	cli_store_close(&s);
+	return status;
+}

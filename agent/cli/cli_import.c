@@ -1,0 +1,240 @@
+/* A record is put into a store with what every store can do: a claim under the
+ * owner it had, and then its settle. Where an import was broken off between the
+ * two, the next one finds that owner's lock and goes on. */
+#include <assert.h>
+#include <errno.h>
+#include <ev.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/cli/cli_archive.h"
+#include "agent/cli/cli_private.h"
+#include "agent/cli/cli_progress.h"
+#include "agent/clock.h"
+#include "agent/core/reason.h"
+
+enum { IN_FLIGHT = 64 };
+
+struct import;
+
+/* One record on its way. */
+struct slot {
+	struct store_call call;
+	struct import *import;
+	struct cli_record record;
+	bool busy;
+};
+
+struct import {
+	struct cli_store *store;
+	const char *path;
+	FILE *file;
+	struct cli_progress progress;
+	struct slot slots[IN_FLIGHT];
+	size_t n_busy;
+	uint64_t read;
+	uint64_t added;
+	uint64_t present;
+	uint64_t expired;
+	enum reason trouble; /* the first of the store's */
+};
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+	const char **path = state->input;
+
+	switch (key) {
+	case ARGP_KEY_ARG:
+		if (*path)
+			argp_error(state, "one FILE only: %s", value);
+		*path = value;
+		return 0;
+	case ARGP_KEY_END:
+		if (!*path)
+			argp_error(state, "FILE is missing; `-` is the "
+			                  "standard input");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static void finish(struct slot *slot)
+{
+	struct import *import = slot->import;
+
+	cli_record_fini(&slot->record);
+	slot->busy = false;
+	import->n_busy--;
+	cli_progress_step(&import->progress);
+	ev_break(import->store->loop, EVBREAK_ALL);
+}
+
+static void settle(struct slot *slot)
+{
+	slot->call.op.type = RECORD_OP_SETTLE;
+	slot->call.op.from = RECORD_LOCKED;
+	slot->call.op.record = slot->record.record;
+	store_submit(slot->import->store->client, &slot->call);
+}
+
+/* The lock of this very record, which an earlier import left behind. */
+static bool left_behind(const struct slot *slot, const struct record *found)
+{
+	return found->state == RECORD_LOCKED &&
+	       slot->record.record.state != RECORD_LOCKED &&
+	       memcmp(found->owner, slot->record.record.owner,
+	              RECORD_OWNER_SIZE) == 0;
+}
+
+static void on_answer(struct store_call *call,
+                      const struct record_answer *answer)
+{
+	struct slot *slot = (struct slot *)call;
+	struct import *import = slot->import;
+
+	if (answer->health != REASON_NONE) {
+		if (import->trouble == REASON_NONE)
+			import->trouble = answer->health;
+		finish(slot);
+		return;
+	}
+	switch (answer->result) {
+	case RECORD_GRANTED:
+		if (slot->record.record.state != RECORD_LOCKED) {
+			settle(slot);
+			return;
+		}
+		import->added++;
+		break;
+	case RECORD_FOUND:
+		if (left_behind(slot, answer->found)) {
+			settle(slot);
+			return;
+		}
+		import->present++;
+		break;
+	case RECORD_SETTLED:
+		import->added++;
+		break;
+	default: /* lost: somebody else was faster */
+		import->present++;
+		break;
+	}
+	finish(slot);
+}
+
+static struct slot *free_slot(struct import *import)
+{
+	for (size_t i = 0; i < IN_FLIGHT; i++) {
+		if (!import->slots[i].busy)
+			return &import->slots[i];
+	}
+	return NULL;
+}
+
+static void start(struct import *import, const struct cli_record *record,
+                  uint64_t now_ms)
+{
+	struct slot *slot = free_slot(import);
+	struct record *lock;
+
+	assert(slot);
+	*slot = (struct slot){
+	    .call = {.op = {.type = RECORD_OP_CLAIM,
+	                    .now_ms = now_ms,
+	                    .record = record->record},
+	             .done = on_answer},
+	    .import = import,
+	    .record = *record,
+	    .busy = true,
+	};
+	memcpy(slot->call.op.record_key, record->record_key, RECORD_KEY_SIZE);
+	lock = &slot->call.op.record;
+	lock->state = RECORD_LOCKED;
+	lock->settled_ms = 0;
+	lock->response = (struct spoe_span){0};
+	import->n_busy++;
+	store_submit(import->store->client, &slot->call);
+}
+
+static enum cli_archive_read read_all(struct import *import)
+{
+	enum cli_archive_read result = cli_archive_open(import->file);
+
+	while (result == CLI_ARCHIVE_RECORD && import->trouble == REASON_NONE) {
+		const uint64_t now_ms = clock_now_ms();
+		struct cli_record record;
+
+		result = cli_archive_read(import->file, import->read, &record);
+		if (result != CLI_ARCHIVE_RECORD)
+			break;
+		import->read++;
+		if (!record_alive(&record.record, now_ms)) {
+			import->expired++;
+			cli_record_fini(&record);
+			continue;
+		}
+		start(import, &record, now_ms);
+		while (import->n_busy == IN_FLIGHT)
+			ev_run(import->store->loop, 0);
+	}
+	while (import->n_busy > 0)
+		ev_run(import->store->loop, 0);
+	return result;
+}
+
+static enum cli_status run(struct import *import)
+{
+	enum cli_archive_read result;
+
+	import->progress = cli_progress("importing", 0);
+	result = read_all(import);
+	cli_progress_end(&import->progress);
+	fprintf(stderr,
+	        "%" PRIu64 " record(s) added, %" PRIu64
+	        " there already, %" PRIu64 " expired\n",
+	        import->added, import->present, import->expired);
+	if (import->trouble != REASON_NONE) {
+		fprintf(stderr,
+		        "stopped: %s; import again when that is mended\n",
+		        reason_text(import->trouble));
+		return CLI_FAILED;
+	}
+	if (result == CLI_ARCHIVE_END)
+		return CLI_DONE;
+	fprintf(stderr, "%s: %s (behind record %" PRIu64 ")\n", import->path,
+	        cli_archive_text(result), import->read);
+	return CLI_FAILED;
+}
+
+enum cli_status cli_import(const char *config_path, int argc, char **argv)
+{
+	struct argp argp = {.parser = parse};
+	struct cli_store s;
+	struct import *import;
+	const char *path = NULL;
+	enum cli_status status;
+	FILE *file;
+
+	cli_parse(&argp, argc, argv, &path);
+	file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rbe");
+	if (!file) {
+		fprintf(stderr, "%s: %s\n", path, strerror(errno));
+		return CLI_FAILED;
+	}
+	import = calloc(1, sizeof(*import));
+	status = import ? cli_store_open(&s, config_path, true) : CLI_FAILED;
+	if (status == CLI_DONE) {
+		import->store = &s;
+		import->path = path;
+		import->file = file;
+		status = run(import);
+		cli_store_close(&s);
+	}
+	free(import);
+	if (file != stdin)
+		fclose(file);
+	return status;
+}

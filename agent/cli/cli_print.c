@@ -1,0 +1,373 @@
+#include "agent/cli/cli_print.h"
+
+#include <inttypes.h>
+#include <strings.h>
+#include <time.h>
+
+#include "agent/core/headers.h"
+#include "agent/core/reason.h"
+#include "agent/escape.h"
+
+enum { TIME_SIZE = 32 };
+
+const char *cli_state_name(enum record_state state)
+{
+	static const char *const names[] = {
+	    [RECORD_NONE] = "unreadable", [RECORD_LOCKED] = "locked",
+	    [RECORD_STORED] = "stored",   [RECORD_PENDING] = "pending",
+	    [RECORD_SEALED] = "sealed",
+	};
+
+	return names[state];
+}
+
+const char *cli_condition(const struct record *record, uint64_t now_ms)
+{
+	if (record->state == RECORD_LOCKED && now_ms >= record->deadline_ms)
+		return "held";
+	return cli_state_name(record->state);
+}
+
+void cli_policy_name(const struct record *record, const struct config *config,
+                     char *ret_text, size_t size)
+{
+	const struct policy *policy =
+	    config_policy_by_id(config, record->policy_id);
+
+	if (policy->id == record->policy_id)
+		snprintf(ret_text, size, "%s", policy->name);
+	else
+		snprintf(ret_text, size, "#%08" PRIx32, record->policy_id);
+}
+
+/* --- values ------------------------------------------------------------- */
+
+void cli_span_text(uint64_t ms, char ret_text[CLI_SPAN_SIZE])
+{
+	static const struct {
+		uint64_t ms;
+		const char *unit;
+	} units[] = {
+	    {86400000, "d"},
+	    {3600000, "h"},
+	    {60000, "min"},
+	    {1000, "s"},
+	};
+
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		/* Two of a unit at least: 90 s say more than 1 min. */
+		if (ms >= 2 * units[i].ms) {
+			snprintf(ret_text, CLI_SPAN_SIZE, "%" PRIu64 " %s",
+			         ms / units[i].ms, units[i].unit);
+			return;
+		}
+	}
+	snprintf(ret_text, CLI_SPAN_SIZE, "%" PRIu64 " ms", ms);
+}
+
+void cli_bytes_text(uint64_t bytes, char ret_text[CLI_SPAN_SIZE])
+{
+	static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
+	double value = (double)bytes / 1024;
+	size_t unit = 0;
+
+	if (bytes < 1024) {
+		snprintf(ret_text, CLI_SPAN_SIZE, "%" PRIu64 " B", bytes);
+		return;
+	}
+	for (; value >= 1024 && unit < 3; unit++)
+		value /= 1024;
+	snprintf(ret_text, CLI_SPAN_SIZE, "%.1f %s", value, units[unit]);
+}
+
+/* RFC 3339, UTC. */
+static void time_text(uint64_t ms, char ret_text[TIME_SIZE])
+{
+	const time_t seconds = (time_t)(ms / 1000);
+	struct tm tm;
+
+	if (!gmtime_r(&seconds, &tm) ||
+	    strftime(ret_text, TIME_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		snprintf(ret_text, TIME_SIZE, "%" PRIu64 " ms", ms);
+}
+
+static void put_hex(const uint8_t *bytes, size_t n, FILE *out)
+{
+	for (size_t i = 0; i < n; i++)
+		fprintf(out, "%02x", bytes[i]);
+}
+
+static void put_escaped(struct spoe_span text, FILE *out)
+{
+	char piece[256];
+
+	while (text.size > 0) {
+		size_t n = escape_text(piece, sizeof(piece),
+		                       (const char *)text.data, text.size);
+
+		fputs(piece, out);
+		text = spoe_span(text.data + n, text.size - n);
+	}
+}
+
+static struct spoe_span cut(struct spoe_span bytes, uint64_t max)
+{
+	return spoe_span(bytes.data, bytes.size < max ? bytes.size : max);
+}
+
+/* Names that say: credentials. Set-Cookie is not recorded by default, but
+ * policies differ. */
+static bool is_secret(struct spoe_span name)
+{
+	static const char *const parts[] = {
+	    "authori",      "cookie",  "token",   "secret",
+	    "authenticate", "api-key", "password"};
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		size_t n = strlen(parts[i]);
+
+		for (size_t at = 0; at + n <= name.size; at++) {
+			if (strncasecmp((const char *)name.data + at, parts[i],
+			                n) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* --- for people --------------------------------------------------------- */
+
+static void put_time(const char *label, uint64_t ms, uint64_t now_ms, FILE *out)
+{
+	char at[TIME_SIZE], span[CLI_SPAN_SIZE];
+
+	time_text(ms, at);
+	if (ms > now_ms) {
+		cli_span_text(ms - now_ms, span);
+		fprintf(out, "%-12s %s (in %s)\n", label, at, span);
+	} else {
+		cli_span_text(now_ms - ms, span);
+		fprintf(out, "%-12s %s (%s ago)\n", label, at, span);
+	}
+}
+
+static void put_headers(struct spoe_span list, bool secrets, FILE *out)
+{
+	struct spoe_reader r = spoe_reader(list);
+	struct spoe_span name, value;
+
+	while (headers_next(&r, &name, &value)) {
+		fputs("  ", out);
+		put_escaped(name, out);
+		fputs(": ", out);
+		if (is_secret(name) && !secrets)
+			fputs("(hidden, see --secrets)", out);
+		else
+			put_escaped(value, out);
+		putc('\n', out);
+	}
+}
+
+static void put_body(struct spoe_span body, uint64_t max, FILE *out)
+{
+	const struct spoe_span shown = cut(body, max);
+	char size[CLI_SPAN_SIZE];
+
+	cli_bytes_text(body.size, size);
+	fprintf(out, "%-12s %s%s\n", "body", size,
+	        max == 0 && body.size > 0 ? " (hidden, see --body)" : "");
+	if (shown.size == 0)
+		return;
+	fputs("  ", out);
+	put_escaped(shown, out);
+	fputs(shown.size < body.size ? "…\n" : "\n", out);
+}
+
+static void put_response(const struct record *record,
+                         const struct cli_print_options *options, FILE *out)
+{
+	struct record_response response;
+	enum reason reason =
+	    record_decode_response(record->response, &response);
+
+	if (reason != REASON_NONE) {
+		fprintf(out, "%-12s unreadable: %s\n", "response",
+		        reason_text(reason));
+		return;
+	}
+	fprintf(out, "%-12s %" PRIu16 "\n", "status", response.status);
+	put_headers(response.headers, options->secrets, out);
+	put_body(response.body, options->body_max, out);
+}
+
+/* What the next request with this key will be told. */
+static const char *meaning(const struct record *record, uint64_t now_ms)
+{
+	switch (record->state) {
+	case RECORD_LOCKED:
+		return now_ms < record->deadline_ms
+		           ? "its request runs, or ran and nobody told"
+		           : "it may have run: its lock ended without a "
+		             "response";
+	case RECORD_PENDING:
+		return "its response waits for HAProxy's notice";
+	case RECORD_STORED:
+		return "its response is replayed";
+	case RECORD_SEALED:
+		return "it was executed; there is no response to replay";
+	default:
+		return "damaged, or written by a newer version";
+	}
+}
+
+void cli_print_record(const struct cli_record *r, const struct config *config,
+                      uint64_t now_ms, const struct cli_print_options *options,
+                      FILE *out)
+{
+	const struct record *record = &r->record;
+	char policy[POLICY_NAME_MAX + 1];
+
+	fprintf(out, "%-12s ", "record key");
+	put_hex(r->record_key, RECORD_KEY_SIZE, out);
+	fprintf(out, "\n%-12s %s: %s\n", "state", cli_condition(record, now_ms),
+	        meaning(record, now_ms));
+	if (record->state == RECORD_NONE)
+		return;
+	fprintf(out, "%-12s ", "key");
+	put_escaped(record->key, out);
+	cli_policy_name(record, config, policy, sizeof(policy));
+	fprintf(out, "\n%-12s %s\n", "policy", policy);
+	fprintf(out, "%-12s ", "fingerprint");
+	put_hex(record->fingerprint, RECORD_FINGERPRINT_SIZE, out);
+	fputs(record->flags & RECORD_BODY_PARTIAL ? " (of a part)\n" : "\n",
+	      out);
+	put_time("created", record->created_ms, now_ms, out);
+	if (record->state == RECORD_LOCKED || record->state == RECORD_PENDING)
+		put_time("deadline", record->deadline_ms, now_ms, out);
+	if (record->settled_ms > 0)
+		put_time("settled", record->settled_ms, now_ms, out);
+	put_time("expires", record->expires_ms, now_ms, out);
+	if (record->response.size > 0)
+		put_response(record, options, out);
+}
+
+void cli_print_row_head(FILE *out)
+{
+	fprintf(out, "%-10s %-8s %-12s %6s %10s  %-64s %s\n", "STATE", "AGE",
+	        "POLICY", "STATUS", "BODY", "RECORD KEY", "KEY");
+}
+
+void cli_print_row(const struct cli_record *r, const struct config *config,
+                   uint64_t now_ms, FILE *out)
+{
+	const struct record *record = &r->record;
+	struct record_response response;
+	char age[CLI_SPAN_SIZE] = "", body[CLI_SPAN_SIZE] = "";
+	char policy[POLICY_NAME_MAX + 1] = "", status[8] = "";
+
+	if (record->state != RECORD_NONE) {
+		cli_span_text(now_ms > record->created_ms
+		                  ? now_ms - record->created_ms
+		                  : 0,
+		              age);
+		cli_policy_name(record, config, policy, sizeof(policy));
+	}
+	if (record->response.size > 0 &&
+	    record_decode_response(record->response, &response) ==
+	        REASON_NONE) {
+		snprintf(status, sizeof(status), "%" PRIu16, response.status);
+		cli_bytes_text(response.body.size, body);
+	}
+	fprintf(out, "%-10s %-8s %-12s %6s %10s  ",
+	        cli_condition(record, now_ms), age, policy, status, body);
+	put_hex(r->record_key, RECORD_KEY_SIZE, out);
+	putc(' ', out);
+	put_escaped(record->key, out);
+	putc('\n', out);
+}
+
+/* --- for programs ------------------------------------------------------- */
+
+static void json_text(const char *name, struct spoe_span text, FILE *out)
+{
+	fprintf(out, "\"%s\":\"", name);
+	put_escaped(text, out);
+	putc('"', out);
+}
+
+static void json_headers(struct spoe_span list, bool secrets, FILE *out)
+{
+	struct spoe_reader r = spoe_reader(list);
+	struct spoe_span name, value;
+	const char *comma = "";
+
+	fputs(",\"headers\":[", out);
+	while (headers_next(&r, &name, &value)) {
+		const bool hidden = is_secret(name) && !secrets;
+
+		fprintf(out, "%s[\"", comma);
+		put_escaped(name, out);
+		fputs("\",", out);
+		if (hidden) {
+			fputs("null]", out);
+		} else {
+			putc('"', out);
+			put_escaped(value, out);
+			fputs("\"]", out);
+		}
+		comma = ",";
+	}
+	putc(']', out);
+}
+
+static void json_response(const struct record *record,
+                          const struct cli_print_options *options, FILE *out)
+{
+	struct record_response response;
+
+	if (record_decode_response(record->response, &response) !=
+	    REASON_NONE) {
+		fputs(",\"response\":null", out);
+		return;
+	}
+	fprintf(out, ",\"response\":{\"status\":%" PRIu16 ",\"body_bytes\":%zu",
+	        response.status, response.body.size);
+	json_headers(response.headers, options->secrets, out);
+	if (options->body_max > 0) {
+		putc(',', out);
+		json_text("body", cut(response.body, options->body_max), out);
+	}
+	putc('}', out);
+}
+
+void cli_print_json(const struct cli_record *r, const struct config *config,
+                    uint64_t now_ms, const struct cli_print_options *options,
+                    FILE *out)
+{
+	const struct record *record = &r->record;
+	char policy[POLICY_NAME_MAX + 1];
+
+	fputs("{\"record_key\":\"", out);
+	put_hex(r->record_key, RECORD_KEY_SIZE, out);
+	fprintf(out, "\",\"state\":\"%s\"", cli_condition(record, now_ms));
+	if (record->state == RECORD_NONE) {
+		fputs("}\n", out);
+		return;
+	}
+	putc(',', out);
+	json_text("key", record->key, out);
+	cli_policy_name(record, config, policy, sizeof(policy));
+	fprintf(out,
+	        ",\"policy\":\"%s\",\"created_ms\":%" PRIu64
+	        ",\"deadline_ms\":%" PRIu64 ",\"settled_ms\":%" PRIu64
+	        ",\"expires_ms\":%" PRIu64 ",\"partial\":%s,"
+	        "\"fingerprint\":\"",
+	        policy, record->created_ms, record->deadline_ms,
+	        record->settled_ms, record->expires_ms,
+	        record->flags & RECORD_BODY_PARTIAL ? "true" : "false");
+	put_hex(record->fingerprint, RECORD_FINGERPRINT_SIZE, out);
+	putc('"', out);
+	if (record->response.size > 0)
+		json_response(record, options, out);
+	fputs("}\n", out);
+}
