@@ -3,16 +3,67 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "agent/net/tls_session.h"
+
+/* --- which events of the socket whose call-backs wait for --- */
+
+static void watch(struct ev_loop *loop, ev_io *watcher, bool wanted)
+{
+	if (wanted == (ev_is_active(watcher) != 0))
+		return;
+	if (wanted)
+		ev_io_start(loop, watcher);
+	else
+		ev_io_stop(loop, watcher);
+}
+
+static bool read_waits_for_output(const struct transport *t)
+{
+	return t->tls && tls_session_read_waits_for_output(t->tls);
+}
+
+static bool write_waits_for_input(const struct transport *t)
+{
+	return t->tls && tls_session_write_waits_for_input(t->tls);
+}
+
+static bool is_pending(const struct transport *t)
+{
+	return t->tls && tls_session_pending(t->tls);
+}
+
+static void update_watch(struct transport *t)
+{
+	bool read_swaps = read_waits_for_output(t);
+	bool write_swaps = write_waits_for_input(t);
+
+	watch(t->loop, &t->reader,
+	      (t->wants_read && !read_swaps) ||
+	          (t->wants_write && write_swaps));
+	watch(t->loop, &t->writer,
+	      (t->wants_write && !write_swaps) ||
+	          (t->wants_read && read_swaps) || t->shutting);
+	/* The socket does not tell of what was read from it already. */
+	if (t->wants_read && is_pending(t))
+		ev_feed_event(t->loop, &t->reader, EV_CUSTOM);
+}
+
+/* One call-back for one event: it may free what `t` is in. */
 static void on_readable(struct ev_loop *loop, ev_io *watcher, int revents)
 {
 	struct transport *t = watcher->data;
 
 	(void)loop;
-	(void)revents;
-	t->readable(t);
+	if (!(revents & EV_READ) && !is_pending(t))
+		return;
+	if (t->wants_read)
+		t->readable(t);
+	else if (t->wants_write)
+		t->writable(t);
 }
 
 static void on_writable(struct ev_loop *loop, ev_io *watcher, int revents)
@@ -21,7 +72,12 @@ static void on_writable(struct ev_loop *loop, ev_io *watcher, int revents)
 
 	(void)loop;
 	(void)revents;
-	t->writable(t);
+	if (t->shutting)
+		transport_shut(t);
+	else if (t->wants_write && !write_waits_for_input(t))
+		t->writable(t);
+	else if (t->wants_read)
+		t->readable(t);
 }
 
 void transport_init(struct transport *t, struct ev_loop *loop, int fd,
@@ -34,6 +90,11 @@ void transport_init(struct transport *t, struct ev_loop *loop, int fd,
 	t->fd = fd;
 	t->readable = readable;
 	t->writable = writable;
+	t->wants_read = false;
+	t->wants_write = false;
+	t->shutting = false;
+	t->error = 0;
+	t->tls = NULL;
 	ev_io_init(&t->reader, on_readable, fd, EV_READ);
 	t->reader.data = t;
 	ev_io_init(&t->writer, on_writable, fd, EV_WRITE);
@@ -43,37 +104,39 @@ void transport_init(struct transport *t, struct ev_loop *loop, int fd,
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
+bool transport_secure(struct transport *t, struct tls *tls,
+                      const char *server_name)
+{
+	t->tls = tls_session_new(tls, t->fd, server_name);
+	return t->tls != NULL;
+}
+
 void transport_fini(struct transport *t)
 {
 	ev_io_stop(t->loop, &t->reader);
 	ev_io_stop(t->loop, &t->writer);
+	tls_session_free(t->tls);
+	t->tls = NULL;
 	close(t->fd);
 	t->fd = -1;
 }
 
-static void watch(struct ev_loop *loop, ev_io *watcher, bool wanted)
-{
-	if (wanted == (ev_is_active(watcher) != 0))
-		return;
-	if (wanted)
-		ev_io_start(loop, watcher);
-	else
-		ev_io_stop(loop, watcher);
-}
-
 void transport_watch(struct transport *t, bool read, bool write)
 {
-	watch(t->loop, &t->reader, read);
-	watch(t->loop, &t->writer, write);
+	t->wants_read = read;
+	t->wants_write = write;
+	update_watch(t);
 }
 
 bool transport_reading(const struct transport *t)
 {
-	return t->reader.active != 0;
+	return t->wants_read;
 }
 
+/* --- bytes --- */
+
 /* What errno says of a call that failed. */
-static enum transport_status failure(void)
+static enum transport_status failure(struct transport *t)
 {
 	switch (errno) {
 	case EAGAIN:
@@ -85,8 +148,19 @@ static enum transport_status failure(void)
 	case EPIPE:
 		return TRANSPORT_EOF;
 	default:
+		t->error = errno;
 		return TRANSPORT_ERROR;
 	}
+}
+
+/* A call may have changed what the next one waits for. */
+static enum transport_status after_tls(struct transport *t,
+                                       enum transport_status status)
+{
+	if (status == TRANSPORT_ERROR)
+		t->error = errno;
+	update_watch(t);
+	return status;
 }
 
 enum transport_status transport_read(struct transport *t, void *buffer,
@@ -94,11 +168,14 @@ enum transport_status transport_read(struct transport *t, void *buffer,
 {
 	ssize_t n;
 
+	if (t->tls)
+		return after_tls(
+		    t, tls_session_read(t->tls, buffer, size, ret_read));
 	do
 		n = recv(t->fd, buffer, size, MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return failure();
+		return failure(t);
 	if (n == 0)
 		return TRANSPORT_EOF;
 	*ret_read = (size_t)n;
@@ -111,17 +188,34 @@ enum transport_status transport_write(struct transport *t,
 {
 	ssize_t n;
 
+	if (t->tls)
+		return after_tls(t,
+		                 tls_session_write(t->tls, bytes, ret_written));
 	do
 		n = send(t->fd, bytes.data, bytes.size,
 		         MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return failure();
+		return failure(t);
 	*ret_written = (size_t)n;
 	return TRANSPORT_OK;
 }
 
 void transport_shut(struct transport *t)
 {
-	shutdown(t->fd, SHUT_WR);
+	t->shutting = t->tls && tls_session_shut(t->tls) == TRANSPORT_AGAIN;
+	if (!t->shutting)
+		shutdown(t->fd, SHUT_WR);
+	update_watch(t);
+}
+
+const char *transport_failure(const struct transport *t)
+{
+	return transport_tls_failed(t) ? tls_session_failure(t->tls)
+	                               : strerror(t->error);
+}
+
+bool transport_tls_failed(const struct transport *t)
+{
+	return t->tls && tls_session_failure(t->tls);
 }

@@ -8,7 +8,8 @@ BEGIN {
 	codec = "spoe/(span|reader|writer)\\.h$"
 	own["spoe"] = "^spoe/"
 	own["core"] = "^(agent/core/|" codec ")"
-	own["store"] = "^(agent/core/|agent/store/|" codec ")"
+	bytes = "agent/net/(address|bytes|tls|transport)\\.h$"
+	own["store"] = "^(agent/core/|agent/store/|" codec "|" bytes ")"
 	own["net"] = "^(spoe/|agent/net/)"
 	own["shell"] = "."
 
@@ -21,6 +22,7 @@ BEGIN {
 	home["lmdb.h"] = "^agent/store/"
 	home["ini.h"] = "^agent/config"
 	home["ev.h"] = "^agent/"
+	home["openssl/ssl"] = "^agent/net/tls"
 	home["systemd/"] = "^agent/[a-z_]+\\.[ch]$"
 }
 function complain(text) {
