@@ -9,11 +9,11 @@ set -euo pipefail
 packages=(
 	# build
 	gcc libc6-dev cmake ninja-build pkgconf libev-dev liblmdb-dev
-	libinih-dev libssl-dev libsystemd-dev libisal-dev libmicrohttpd-dev
+	libhiredis-dev libinih-dev libssl-dev libsystemd-dev libisal-dev libmicrohttpd-dev
 	# test
 	binutils clang clang-format clang-tidy curl haproxy libclang-rt-14-dev
 	libcmocka-dev llvm
-	lmdb-utils mandoc openssl procps shellcheck socat systemd varnish
+	lmdb-utils mandoc openssl procps redis-server shellcheck socat systemd varnish
 )
 if [[ ${1-} == --bench ]]; then
 	packages+=(wrk)
