@@ -9,6 +9,7 @@
 #include "agent/cli/cli_private.h"
 #include "agent/cli/cli_select.h"
 #include "agent/clock.h"
+#include "agent/core/idem.h"
 
 enum { OPTION_YES = 256 };
 
@@ -72,17 +73,13 @@ static enum cli_status apply(struct cli_store *s, const struct change *change,
 	struct record_op op = {
 	    .type = RECORD_OP_SETTLE,
 	    .now_ms = now_ms,
-	    .record = r->record,
 	    .any_state = change->any_state,
 	};
 	enum record_result result;
 	enum cli_status status;
 
 	memcpy(op.record_key, r->record_key, RECORD_KEY_SIZE);
-	op.record.state = change->to;
-	op.record.response = (struct spoe_span){0};
-	op.record.settled_ms = now_ms;
-	op.record.expires_ms = now_ms + policy->response_ttl_ms;
+	idem_settle(change->to, policy, r->record.owner, now_ms, &op.record);
 	status = cli_store_do(s, &op, &result, NULL);
 	if (status != CLI_DONE)
 		return status;

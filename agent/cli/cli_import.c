@@ -154,6 +154,7 @@ static void start(struct import *import, const struct cli_record *record,
 	lock = &slot->call.op.record;
 	lock->state = RECORD_LOCKED;
 	lock->settled_ms = 0;
+	lock->forget_ms = 0;
 	lock->response = (struct spoe_span){0};
 	import->n_busy++;
 	store_submit(import->store->client, &slot->call);

@@ -203,6 +203,8 @@ static void put_response(const struct record *record,
 /* What the next request with this key will be told. */
 static const char *meaning(const struct record *record, uint64_t now_ms)
 {
+	if (record_forgotten(record, now_ms))
+		return reason_text(REASON_LONG_AGO);
 	switch (record->state) {
 	case RECORD_LOCKED:
 		return now_ms < record->deadline_ms
@@ -246,6 +248,9 @@ void cli_print_record(const struct cli_record *r, const struct config *config,
 		put_time("deadline", record->deadline_ms, now_ms, out);
 	if (record->settled_ms > 0)
 		put_time("settled", record->settled_ms, now_ms, out);
+	if (record->state > RECORD_LOCKED &&
+	    record->forget_ms < record->expires_ms)
+		put_time("forgotten", record->forget_ms, now_ms, out);
 	put_time("expires", record->expires_ms, now_ms, out);
 	if (record->response.size > 0)
 		put_response(record, options, out);
@@ -360,10 +365,11 @@ void cli_print_json(const struct cli_record *r, const struct config *config,
 	fprintf(out,
 	        ",\"policy\":\"%s\",\"created_ms\":%" PRIu64
 	        ",\"deadline_ms\":%" PRIu64 ",\"settled_ms\":%" PRIu64
-	        ",\"expires_ms\":%" PRIu64 ",\"partial\":%s,"
+	        ",\"forget_ms\":%" PRIu64 ",\"expires_ms\":%" PRIu64
+	        ",\"partial\":%s,"
 	        "\"fingerprint\":\"",
 	        policy, record->created_ms, record->deadline_ms,
-	        record->settled_ms, record->expires_ms,
+	        record->settled_ms, record->forget_ms, record->expires_ms,
 	        record->flags & RECORD_BODY_PARTIAL ? "true" : "false");
 	put_hex(record->fingerprint, RECORD_FINGERPRINT_SIZE, out);
 	putc('"', out);

@@ -90,7 +90,7 @@ static void decide_stored(const struct record *found,
 	if (now_ms > found->settled_ms)
 		ret_answer->age_s =
 		    (int64_t)((now_ms - found->settled_ms) / MS_PER_S);
-	ret_answer->expires_s = (int64_t)(found->expires_ms / MS_PER_S);
+	ret_answer->expires_s = (int64_t)(found->forget_ms / MS_PER_S);
 	ret_answer->response = response;
 }
 
@@ -116,6 +116,10 @@ void idem_decide(const struct record *found, const struct idem_request *request,
 	if (memcmp(found->fingerprint, request->fingerprint,
 	           RECORD_FINGERPRINT_SIZE) != 0) {
 		answer(ret_answer, IDEM_MISMATCH, REASON_OTHER_REQUEST);
+		return;
+	}
+	if (record_forgotten(found, now_ms)) {
+		answer(ret_answer, IDEM_UNKNOWN, REASON_LONG_AGO);
 		return;
 	}
 	switch (found->state) {
@@ -144,6 +148,13 @@ static uint64_t later(uint64_t now_ms, uint64_t ttl_ms)
 	return ttl_ms > UINT64_MAX - now_ms ? UINT64_MAX : now_ms + ttl_ms;
 }
 
+/* How long a record lives from now on that nothing ends before. */
+static uint64_t kept_ms(const struct policy *policy, uint64_t now_ms)
+{
+	return later(later(now_ms, policy->response_ttl_ms),
+	             policy->refuse_after_ms);
+}
+
 void idem_lock(const struct idem_request *request, const struct policy *policy,
                const uint8_t owner[RECORD_OWNER_SIZE], uint64_t now_ms,
                struct record *ret_record)
@@ -158,8 +169,8 @@ void idem_lock(const struct idem_request *request, const struct policy *policy,
 
 	record.expires_ms = record.deadline_ms;
 	if (policy->on_lock_expiry == POLICY_EXPIRY_HOLD &&
-	    policy->response_ttl_ms > policy->lock_ttl_ms)
-		record.expires_ms = later(now_ms, policy->response_ttl_ms);
+	    kept_ms(policy, now_ms) > record.deadline_ms)
+		record.expires_ms = kept_ms(policy, now_ms);
 	if (request->body_partial)
 		record.flags |= RECORD_BODY_PARTIAL;
 	if (request->head)
@@ -179,7 +190,8 @@ void idem_settle(enum record_state state, const struct policy *policy,
 	if (state == RECORD_NONE)
 		return;
 	ret_record->policy_id = policy->id;
-	ret_record->expires_ms = later(now_ms, policy->response_ttl_ms);
+	ret_record->forget_ms = later(now_ms, policy->response_ttl_ms);
+	ret_record->expires_ms = kept_ms(policy, now_ms);
 	ret_record->settled_ms = now_ms;
 }
 

@@ -63,8 +63,8 @@ void idem_lock(const struct idem_request *request, const struct policy *policy,
                struct record *ret_record);
 
 /* Fills the record that a settle puts in the place of owner's lock at now_ms:
- * stored or sealed for the policy's response-ttl, or RECORD_NONE. The caller
- * adds the response. */
+ * stored or sealed for the policy's response-ttl and refuse-after, or
+ * RECORD_NONE. The caller adds the response. */
 void idem_settle(enum record_state state, const struct policy *policy,
                  const uint8_t owner[RECORD_OWNER_SIZE], uint64_t now_ms,
                  struct record *ret_record);

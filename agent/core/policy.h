@@ -42,7 +42,8 @@ struct policy {
 	char name[POLICY_NAME_MAX + 1];
 	uint32_t id; /* policy_id(name) */
 	uint64_t lock_ttl_ms;
-	uint64_t response_ttl_ms; /* stored and sealed records live this long */
+	uint64_t response_ttl_ms; /* responses are replayed this long */
+	uint64_t refuse_after_ms; /* and refused so long after it */
 	uint64_t retry_after_max_s;
 	uint64_t max_body; /* bytes */
 	enum policy_on_lock_expiry on_lock_expiry;

@@ -50,6 +50,7 @@ bool record_encode_head(struct spoe_writer *w, const struct record *record)
 	    spoe_writer_u64(w, record->deadline_ms) &&
 	    spoe_writer_u64(w, record->expires_ms) &&
 	    spoe_writer_u64(w, record->settled_ms) &&
+	    spoe_writer_u64(w, record->forget_ms) &&
 	    spoe_writer_bytes(
 		w, spoe_span(record->fingerprint, RECORD_FINGERPRINT_SIZE)) &&
 	    spoe_writer_bytes(w, spoe_span(record->owner, RECORD_OWNER_SIZE)) &&
@@ -83,6 +84,7 @@ static bool read_head(struct spoe_reader *r, struct record *record,
 	    !spoe_reader_u64(r, &record->deadline_ms) ||
 	    !spoe_reader_u64(r, &record->expires_ms) ||
 	    !spoe_reader_u64(r, &record->settled_ms) ||
+	    !spoe_reader_u64(r, &record->forget_ms) ||
 	    !read_bytes(r, record->fingerprint, RECORD_FINGERPRINT_SIZE) ||
 	    !read_bytes(r, record->owner, RECORD_OWNER_SIZE) ||
 	    !spoe_reader_u32(r, ret_response_size) ||
@@ -154,6 +156,15 @@ enum reason record_decode_response(struct spoe_span bytes,
 		return REASON_RECORD_CORRUPT;
 	*ret_response = response;
 	return REASON_NONE;
+}
+
+bool record_drop_response(struct record *record, uint64_t now_ms)
+{
+	if (record->response.size == 0 || !record_forgotten(record, now_ms))
+		return false;
+	record->state = RECORD_SEALED;
+	record->response = spoe_span(NULL, 0);
+	return true;
 }
 
 bool record_owned(const struct record *record,

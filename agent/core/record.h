@@ -2,7 +2,8 @@
  * the same in every store (DESIGN.md section 5).
  *
  *     head:     version u8, state u8, flags u8, key size u8,
- *               policy id u32, created, deadline, expires, settled u64 (ms),
+ *               policy id u32,
+ *               created, deadline, expires, settled, forget u64 (ms),
  *               fingerprint 32, owner 16, response size u32,
  *               key (key size bytes), CRC-32C u32 of all before it
  *     response: status u16, headers (varint length, res.hdrs_bin bytes), body,
@@ -21,7 +22,7 @@ enum {
 	RECORD_KEY_SIZE = 32,
 	RECORD_FINGERPRINT_SIZE = 32,
 	RECORD_OWNER_SIZE = 16,
-	RECORD_HEAD_MAX = 4 + 4 + 4 * 8 + 32 + 16 + 4 + 255 + 4,
+	RECORD_HEAD_MAX = 4 + 4 + 5 * 8 + 32 + 16 + 4 + 255 + 4,
 };
 
 enum record_state {
@@ -45,6 +46,7 @@ struct record {
 	uint64_t deadline_ms; /* the lock's owner should be done by then */
 	uint64_t expires_ms;  /* from then on the record is not there */
 	uint64_t settled_ms;  /* 0 while locked */
+	uint64_t forget_ms;   /* from then on nothing is replayed; 0: locked */
 	uint8_t fingerprint[RECORD_FINGERPRINT_SIZE];
 	uint8_t owner[RECORD_OWNER_SIZE];
 	struct spoe_span key;      /* for people; 0..255 bytes, borrowed */
@@ -86,6 +88,29 @@ static inline bool record_alive(const struct record *record, uint64_t now_ms)
 {
 	return now_ms < record->expires_ms;
 }
+
+/* Whether the record has outlived its response: it is there only to say that
+ * the request was executed. */
+static inline bool record_forgotten(const struct record *record,
+                                    uint64_t now_ms)
+{
+	return record->state > RECORD_LOCKED &&
+	       record->forget_ms < record->expires_ms &&
+	       now_ms >= record->forget_ms;
+}
+
+/* When there is something to be done about the record: its response is of no
+ * use any more, or it is not there. */
+static inline uint64_t record_due_ms(const struct record *record)
+{
+	if (record->response.size > 0 && record->forget_ms < record->expires_ms)
+		return record->forget_ms;
+	return record->expires_ms;
+}
+
+/* Drops the response of a forgotten record, which is sealed from then on; true
+ * when it had one. */
+bool record_drop_response(struct record *record, uint64_t now_ms);
 
 /* Whether `owner` may settle the record at `now_ms`: it is alive, locked or
  * pending, and his. */

@@ -9,10 +9,10 @@ enum record_op_type {
 	/* Insert `record` unless a live one is there:
 	 * RECORD_GRANTED or RECORD_FOUND. */
 	RECORD_OP_CLAIM,
-	/* If record.owner owns the lock: replace its state, expires_ms,
-	 * settled_ms and response by those of `record` (RECORD_NONE deletes
-	 * it); the rest stays: RECORD_SETTLED or RECORD_LOST. `from` and
-	 * `keep_response` say more. */
+	/* If record.owner owns the lock: replace its state, its times but
+	 * created_ms and deadline_ms, and its response by those of `record`
+	 * (RECORD_NONE deletes it); the rest stays: RECORD_SETTLED or
+	 * RECORD_LOST. `from` and `keep_response` say more. */
 	RECORD_OP_SETTLE,
 	/* Look: RECORD_FOUND or RECORD_ABSENT. */
 	RECORD_OP_PEEK,
@@ -42,6 +42,22 @@ static inline bool record_op_may_settle(const struct record_op *op,
 		              RECORD_OWNER_SIZE) == 0;
 	return (op->from == RECORD_NONE || op->from == found->state) &&
 	       record_owned(found, op->record.owner, op->now_ms);
+}
+
+/* What a settle makes of what it found. The response may be borrowed from
+ * either. */
+static inline struct record record_op_settled(const struct record_op *op,
+                                              const struct record *found)
+{
+	struct record record = *found;
+
+	record.state = op->record.state;
+	record.expires_ms = op->record.expires_ms;
+	record.settled_ms = op->record.settled_ms;
+	record.forget_ms = op->record.forget_ms;
+	if (!op->keep_response)
+		record.response = op->record.response;
+	return record;
 }
 
 enum record_result {

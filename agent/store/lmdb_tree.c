@@ -296,23 +296,18 @@ static int put_again(struct lmdb_tree *tree, const struct record_op *op,
 static int replace(struct lmdb_tree *tree, const struct record_op *op,
                    const struct lmdb_entry *entry)
 {
-	const bool sooner = op->record.expires_ms < entry->record.expires_ms;
-	struct record record = entry->record;
+	struct record record = record_op_settled(op, &entry->record);
+	const uint64_t due_ms = record_due_ms(&record);
 	int rc;
 
-	record.state = op->record.state;
-	record.expires_ms = op->record.expires_ms;
-	record.settled_ms = op->record.settled_ms;
-	if (op->keep_response) {
+	if (op->keep_response)
 		rc = put_again(tree, op, entry->number, &record);
-	} else {
-		record.response = op->record.response;
+	else
 		rc =
 		    put_record(tree, entry->number, op->record_key, &record, 0);
-	}
-	if (rc != 0 || !sooner)
+	if (rc != 0 || due_ms >= record_due_ms(&entry->record))
 		return rc;
-	return put_expiry(tree, record.expires_ms, entry->number);
+	return put_expiry(tree, due_ms, entry->number);
 }
 
 static int release(struct lmdb_tree *tree, const struct record_op *op,
@@ -351,8 +346,36 @@ int lmdb_tree_settle(struct lmdb_tree *tree, const struct record_op *op,
 
 /* --- sweep -------------------------------------------------------------- */
 
-/* Removes the record under the cursor if it has expired, else has it visited
- * when it has. */
+/* Moves a record that lost its response behind all others: pages do not shrink
+ * with what is on them, but go when nothing is left. */
+static int move_to_end(struct lmdb_tree *tree, MDB_cursor *cursor,
+                       struct spoe_span record_key, const struct record *record)
+{
+	uint8_t copy[RECORD_KEY_SIZE];
+	MDB_val key = val(copy, sizeof(copy));
+	MDB_val value;
+	struct number n;
+	uint64_t number;
+	int rc = next_number(tree, &number);
+
+	if (rc != 0)
+		return rc;
+	n = number_of(number);
+	value = val(n.bytes, sizeof(n.bytes));
+	memcpy(copy, record_key.data, sizeof(copy));
+	rc = put_record(tree, number, copy, record, MDB_APPEND);
+	if (rc == 0)
+		rc = mdb_put(tree->txn, tree->file->index, &key, &value, 0);
+	if (rc == 0)
+		rc = mdb_cursor_del(cursor, 0);
+	if (rc != 0)
+		return rc;
+	tree->last = number;
+	return put_expiry(tree, record->expires_ms, number);
+}
+
+/* Removes the record under the cursor if it has expired, or its response if
+ * that has; has it visited again when there is more to do. */
 static int visit_record(struct lmdb_tree *tree, MDB_cursor *cursor,
                         uint64_t number, MDB_val value, uint64_t now_ms,
                         struct lmdb_swept *swept)
@@ -366,8 +389,12 @@ static int visit_record(struct lmdb_tree *tree, MDB_cursor *cursor,
 	swept->visited++;
 	if (health != REASON_NONE)
 		return put_expiry(tree, now_ms + UNREADABLE_AGAIN_MS, number);
-	if (record_alive(&record, now_ms))
-		return put_expiry(tree, record.expires_ms, number);
+	if (record_alive(&record, now_ms)) {
+		if (!record_drop_response(&record, now_ms))
+			return put_expiry(tree, record_due_ms(&record), number);
+		swept->dropped++;
+		return move_to_end(tree, cursor, record_key, &record);
+	}
 	swept->expired++;
 	key = val(record_key.data, record_key.size);
 	rc = mdb_del(tree->txn, tree->file->index, &key, NULL);
@@ -376,8 +403,8 @@ static int visit_record(struct lmdb_tree *tree, MDB_cursor *cursor,
 	return mdb_cursor_del(cursor, 0);
 }
 
-/* MDB_NOTFOUND: that was all of the block. 0: more than `limit` have expired.
- */
+/* MDB_NOTFOUND: that was all of the block. 0: more than `limit` records had to
+ * be changed. */
 static int visit_block(struct lmdb_tree *tree, MDB_cursor *cursor,
                        uint64_t block, uint64_t now_ms, size_t limit,
                        struct lmdb_swept *swept)
@@ -393,7 +420,7 @@ static int visit_block(struct lmdb_tree *tree, MDB_cursor *cursor,
 			return MDB_CORRUPTED;
 		if (number / LMDB_TREE_BLOCK != block)
 			return MDB_NOTFOUND;
-		if (swept->expired >= limit)
+		if (swept->expired + swept->dropped >= limit)
 			return 0;
 		rc = visit_record(tree, cursor, number, value, now_ms, swept);
 		if (rc == 0)
@@ -456,7 +483,8 @@ int lmdb_tree_sweep(struct lmdb_tree *tree, uint64_t now_ms, size_t limit,
 	if (rc != 0)
 		return rc;
 	swept->more = true;
-	while (rc == 0 && swept->expired < limit && swept->visited < visits_max)
+	while (rc == 0 && swept->expired + swept->dropped < limit &&
+	       swept->visited < visits_max)
 		rc = visit_first(tree, cursor, now_ms, limit, swept);
 	mdb_cursor_close(cursor);
 	if (rc != MDB_NOTFOUND)

@@ -11,9 +11,10 @@
  * together lies together, in the last pages of `records`.
  *
  * BLOCK numbers in a row are a block. Every record's block has an entry in
- * `expiry` at the record's expiry (rounded up) or before. An entry says "look
- * at this block then", no more: settling leaves it where it is, and whoever
- * visits the block enters it again at the times its records need. */
+ * `expiry` at the time when the record or its response has to go (rounded up)
+ * or before. An entry says "look at this block then", no more: settling leaves
+ * it where it is, and whoever visits the block enters it again at the times its
+ * records need. */
 #ifndef AGENT_STORE_LMDB_TREE_H
 #define AGENT_STORE_LMDB_TREE_H
 
@@ -53,6 +54,7 @@ struct lmdb_result {
 struct lmdb_swept {
 	size_t visited; /* entries and records */
 	size_t expired; /* records removed */
+	size_t dropped; /* responses removed */
 	bool more;      /* more is due */
 };
 
@@ -72,8 +74,9 @@ int lmdb_tree_claim(struct lmdb_tree *tree, const struct record_op *op,
 int lmdb_tree_settle(struct lmdb_tree *tree, const struct record_op *op,
                      struct lmdb_result *ret_result);
 
-/* Visits blocks that are due and removes the records in them that have expired:
- * at most `limit`, for each may touch a page of its own. Adds to *swept. */
+/* Visits blocks that are due and removes the records in them that have expired,
+ * or their responses where only those have: at most `limit`, for each may touch
+ * a page of its own. Adds to *swept. */
 int lmdb_tree_sweep(struct lmdb_tree *tree, uint64_t now_ms, size_t limit,
                     struct lmdb_swept *swept);
 

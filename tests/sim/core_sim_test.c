@@ -97,7 +97,7 @@ static void test_everything_happened(void **state)
 	    REASON_BODY_UNCONFIRMED, REASON_BAD_HEADERS,
 	    REASON_BAD_STATUS,       REASON_NOT_OWNER,
 	    REASON_STORE_FAILED,     REASON_STORE_SLOW,
-	    REASON_RECORD_CORRUPT,
+	    REASON_RECORD_CORRUPT,   REASON_LONG_AGO,
 	};
 	const struct world_stats *stats = &((struct sim *)*state)->stats;
 

@@ -146,20 +146,17 @@ static void cut_body(struct fake_slot *slot)
 static void replace(struct fake_store *store, struct fake_slot *slot,
                     struct record *record, const struct record_op *op)
 {
-	const struct record *by = &op->record;
 	uint8_t kept[FAKE_STORE_RESPONSE_MAX];
 
-	if (by->state == RECORD_NONE) {
+	if (op->record.state == RECORD_NONE) {
 		slot->used = store->sabotage == SABOTAGE_SWALLOWS;
 		return;
 	}
-	record->state = by->state;
-	record->expires_ms = by->expires_ms;
-	record->settled_ms = by->settled_ms;
-	record->response = by->response;
 	memcpy(kept, slot->response, slot->response_size);
-	if (op->keep_response && store->sabotage != SABOTAGE_LOSES_KEPT)
-		record->response = spoe_span(kept, slot->response_size);
+	record->response = spoe_span(kept, slot->response_size);
+	if (store->sabotage == SABOTAGE_LOSES_KEPT)
+		record->response = op->record.response;
+	*record = record_op_settled(op, record);
 	write(slot, record);
 	if (store->sabotage == SABOTAGE_CUTS_BODY)
 		cut_body(slot);

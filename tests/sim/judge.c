@@ -83,13 +83,27 @@ static uint64_t deadline_of(const struct judge *j, const struct judge_ticket *t)
 	return t->claimed_ms + j->policy->lock_ttl_ms;
 }
 
-/* How long an unsettled lock keeps others out. */
+/* How long a settled record keeps others out. */
+static uint64_t kept_life(const struct policy *policy)
+{
+	return policy->response_ttl_ms + policy->refuse_after_ms;
+}
+
+/* How long an unsettled lock does. */
 static uint64_t lock_life(const struct policy *policy)
 {
 	if (policy->on_lock_expiry == POLICY_EXPIRY_HOLD &&
-	    policy->response_ttl_ms > policy->lock_ttl_ms)
-		return policy->response_ttl_ms;
+	    kept_life(policy) > policy->lock_ttl_ms)
+		return kept_life(policy);
 	return policy->lock_ttl_ms;
+}
+
+static void settle_times(struct judge_record *record,
+                         const struct policy *policy, uint64_t now_ms)
+{
+	record->settled_ms = now_ms;
+	record->forget_ms = now_ms + policy->response_ttl_ms;
+	record->expires_ms = now_ms + kept_life(policy);
 }
 
 void judge_claim(struct judge *j, unsigned ticket, uint64_t now_true,
@@ -183,8 +197,7 @@ enum idem_outcome judge_notice(struct judge *j, unsigned ticket,
 	t->kept = true;
 	t->settled_true = asked_true;
 	record->state = state;
-	record->settled_ms = now_ms;
-	record->expires_ms = now_ms + j->policy->response_ttl_ms;
+	settle_times(record, j->policy, now_ms);
 	if (state == RECORD_STORED)
 		return IDEM_OUTCOME_STORED;
 	record->response_damaged = false;
@@ -228,8 +241,7 @@ void judge_settle(struct judge *j, unsigned ticket,
 		return;
 	}
 	record->state = content->becomes;
-	record->settled_ms = now_ms;
-	record->expires_ms = now_ms + j->policy->response_ttl_ms;
+	settle_times(record, j->policy, now_ms);
 	record->content = content;
 }
 
@@ -247,7 +259,7 @@ static void told_proceed(struct judge *j, unsigned ticket)
 		if (i == ticket || o->key != t->key || !o->told || o->freed)
 			continue;
 		if (o->kept)
-			end_true = o->settled_true + j->policy->response_ttl_ms;
+			end_true = o->settled_true + kept_life(j->policy);
 		else if (o->completing)
 			continue;
 		if (t->granted_true + j->skew_ms < end_true)
@@ -345,6 +357,10 @@ static void want_found(struct judge *j, const struct judge_record *record,
 {
 	if (record->variant != variant)
 		want(j, ONE_OWNER, IDEM_MISMATCH, REASON_OTHER_REQUEST, reply);
+	else if (record->state != RECORD_LOCKED &&
+	         record->forget_ms < record->expires_ms &&
+	         now_ms >= record->forget_ms)
+		want(j, ONE_OWNER, IDEM_UNKNOWN, REASON_LONG_AGO, reply);
 	else if (record->state == RECORD_LOCKED)
 		want_running(j, record, now_ms, reply);
 	else if (record->state == RECORD_PENDING)

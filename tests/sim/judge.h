@@ -19,6 +19,7 @@ struct judge_record {
 	uint64_t deadline_ms;
 	uint64_t expires_ms;
 	uint64_t settled_ms;
+	uint64_t forget_ms; /* not locked: from then on nothing is replayed */
 	const struct content *content; /* stored */
 	bool head_damaged;
 	bool response_damaged;

@@ -18,6 +18,7 @@ static void make_policy(struct policy *policy, struct rng *rng)
 	    .id = policy_id("sim"),
 	    .lock_ttl_ms = ONE_OF(rng, 50, 200, 1000, 3000),
 	    .response_ttl_ms = ONE_OF(rng, 100, 1000, 5000, 60000),
+	    .refuse_after_ms = ONE_OF(rng, 0, 0, 100, 10000),
 	    .retry_after_max_s = ONE_OF(rng, 1, 2, 30),
 	    .on_lock_expiry = rng_permille(rng, 500) ? POLICY_EXPIRY_HOLD
 	                                             : POLICY_EXPIRY_RETRY,

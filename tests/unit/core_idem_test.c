@@ -154,6 +154,7 @@ static void test_decide(void **state)
 		    .created_ms = T,
 		    .deadline_ms = T + 60000,
 		    .expires_ms = T + (uint64_t)rows[i].expires,
+		    .forget_ms = T + (uint64_t)rows[i].expires,
 		    .response = encoded(rows[i].response, bytes),
 		};
 
@@ -171,6 +172,73 @@ static void test_decide(void **state)
 		          answer.retry_after_s == rows[i].retry_after_s);
 		check_row(rows[i].name, (answer.response.status != 0) ==
 		                            (rows[i].verdict == IDEM_CACHED));
+	}
+}
+
+static const struct {
+	const char *name;
+	enum record_state state;
+	bool other;
+	enum stored_as response;
+	int64_t now; /* ms since T; forgotten at 86400000, gone a day later */
+	enum idem_verdict verdict;
+	enum reason reason;
+} late[] = {
+    {"stored, in time", RECORD_STORED, false, WHOLE, 86399999, IDEM_CACHED,
+     REASON_NONE},
+    {"stored, forgotten", RECORD_STORED, false, WHOLE, 86400000, IDEM_UNKNOWN,
+     REASON_LONG_AGO},
+    {"stored, forgotten, damaged", RECORD_STORED, false, DAMAGED, 86400000,
+     IDEM_UNKNOWN, REASON_LONG_AGO},
+    {"stored, to the end", RECORD_STORED, false, WHOLE, 172799999, IDEM_UNKNOWN,
+     REASON_LONG_AGO},
+    {"stored, other", RECORD_STORED, true, WHOLE, 86400000, IDEM_MISMATCH,
+     REASON_OTHER_REQUEST},
+    {"dropped", RECORD_SEALED, false, NOTHING, 86400000, IDEM_UNKNOWN,
+     REASON_LONG_AGO},
+    {"dropped, the clock jumped back", RECORD_SEALED, false, NOTHING, 86399999,
+     IDEM_UNKNOWN, REASON_WAS_SEALED},
+    {"dropped, over on the way", RECORD_SEALED, false, NOTHING, 172800000,
+     IDEM_UNKNOWN, REASON_LONG_AGO},
+    {"dropped, other", RECORD_SEALED, true, NOTHING, 86400000, IDEM_MISMATCH,
+     REASON_OTHER_REQUEST},
+    {"pending, forgotten", RECORD_PENDING, false, WHOLE, 86400000, IDEM_UNKNOWN,
+     REASON_LONG_AGO},
+    {"pending, forgotten, trusted", RECORD_PENDING, false, WHOLE, 86400000,
+     IDEM_UNKNOWN, REASON_LONG_AGO},
+    {"held", RECORD_LOCKED, false, NOTHING, 86400000, IDEM_UNKNOWN,
+     REASON_LOCK_EXPIRED},
+};
+
+/* A response's life ends before its record's. */
+static void test_late(void **state)
+{
+	struct policy policy = sample_policy();
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(late); i++) {
+		const struct idem_request request = sample_request();
+		struct idem_answer answer;
+		uint8_t bytes[64];
+		struct record found = {
+		    .state = late[i].state,
+		    .created_ms = T,
+		    .deadline_ms = T + 60000,
+		    .expires_ms = T + 172800000,
+		    .forget_ms =
+			late[i].state == RECORD_LOCKED ? 0 : T + 86400000,
+		    .response = encoded(late[i].response, bytes),
+		};
+
+		policy.unconfirmed = i % 2 == 0 ? POLICY_UNCONFIRMED_SEAL
+		                                : POLICY_UNCONFIRMED_TRUST;
+		memcpy(found.fingerprint, request.fingerprint,
+		       RECORD_FINGERPRINT_SIZE);
+		found.fingerprint[0] ^= late[i].other;
+		idem_decide(&found, &request, &policy,
+		            T + (uint64_t)late[i].now, &answer);
+		check_row(late[i].name, answer.verdict == late[i].verdict);
+		check_row(late[i].name, answer.reason == late[i].reason);
 	}
 }
 
@@ -237,6 +305,7 @@ static void test_cached(void **state)
 		    .state = RECORD_STORED,
 		    .settled_ms = T,
 		    .expires_ms = T + 86400999,
+		    .forget_ms = T + 86400999,
 		    .response = encoded(WHOLE, bytes),
 		};
 		struct idem_answer answer;
@@ -260,15 +329,22 @@ static void test_cached(void **state)
 static const struct {
 	const char *name;
 	enum policy_on_lock_expiry on_expiry;
-	uint64_t lock_ttl, response_ttl, now;
+	uint64_t lock_ttl, response_ttl, refuse_after, now;
 	uint64_t deadline, expires;
 } locks[] = {
-    {"retry", POLICY_EXPIRY_RETRY, 60, 1000, 100, 160, 160},
-    {"hold", POLICY_EXPIRY_HOLD, 60, 1000, 100, 160, 1100},
-    {"hold, responses are shorter", POLICY_EXPIRY_HOLD, 60, 10, 100, 160, 160},
-    {"retry, without end", POLICY_EXPIRY_RETRY, UINT64_MAX, 10, 100, UINT64_MAX,
+    {"retry", POLICY_EXPIRY_RETRY, 60, 1000, 0, 100, 160, 160},
+    {"retry, refused after", POLICY_EXPIRY_RETRY, 60, 1000, 500, 100, 160, 160},
+    {"hold", POLICY_EXPIRY_HOLD, 60, 1000, 0, 100, 160, 1100},
+    {"hold, refused after", POLICY_EXPIRY_HOLD, 60, 1000, 500, 100, 160, 1600},
+    {"hold, responses are shorter", POLICY_EXPIRY_HOLD, 60, 10, 0, 100, 160,
+     160},
+    {"hold, all is shorter", POLICY_EXPIRY_HOLD, 60, 10, 40, 100, 160, 160},
+    {"hold, refused longer", POLICY_EXPIRY_HOLD, 60, 10, 90, 100, 160, 200},
+    {"retry, without end", POLICY_EXPIRY_RETRY, UINT64_MAX, 10, 0, 100,
+     UINT64_MAX, UINT64_MAX},
+    {"hold, without end", POLICY_EXPIRY_HOLD, 60, UINT64_MAX, 0, 100, 160,
      UINT64_MAX},
-    {"hold, without end", POLICY_EXPIRY_HOLD, 60, UINT64_MAX, 100, 160,
+    {"refused without end", POLICY_EXPIRY_HOLD, 60, 10, UINT64_MAX, 100, 160,
      UINT64_MAX},
 };
 
@@ -286,6 +362,7 @@ static void test_lock(void **state)
 		policy.on_lock_expiry = locks[i].on_expiry;
 		policy.lock_ttl_ms = locks[i].lock_ttl;
 		policy.response_ttl_ms = locks[i].response_ttl;
+		policy.refuse_after_ms = locks[i].refuse_after;
 		request.body_partial = i % 2 == 0;
 		request.head = i % 3 == 0;
 		idem_lock(&request, &policy, owner, locks[i].now, &record);
@@ -295,6 +372,7 @@ static void test_lock(void **state)
 		          record.deadline_ms == locks[i].deadline);
 		check_row(locks[i].name, record.expires_ms == locks[i].expires);
 		assert_int_equal(record.settled_ms, 0);
+		assert_int_equal(record.forget_ms, 0);
 		assert_int_equal(record.policy_id, 77);
 		assert_int_equal(record.flags,
 		                 (i % 2 == 0 ? RECORD_BODY_PARTIAL : 0) |
@@ -318,12 +396,15 @@ static void test_settle(void **state)
 	idem_settle(RECORD_STORED, &policy, owner, T, &record);
 	assert_int_equal(record.state, RECORD_STORED);
 	assert_int_equal(record.settled_ms, T);
+	assert_int_equal(record.forget_ms, T + 86400000);
 	assert_int_equal(record.expires_ms, T + 86400000);
 	assert_memory_equal(record.owner, owner, sizeof(owner));
 
+	policy.refuse_after_ms = 1000;
 	idem_settle(RECORD_SEALED, &policy, owner, T, &record);
 	assert_int_equal(record.state, RECORD_SEALED);
-	assert_int_equal(record.expires_ms, T + 86400000);
+	assert_int_equal(record.forget_ms, T + 86400000);
+	assert_int_equal(record.expires_ms, T + 86401000);
 
 	idem_settle(RECORD_NONE, &policy, owner, T, &record);
 	assert_int_equal(record.state, RECORD_NONE);
@@ -337,9 +418,9 @@ static void test_settle(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_decide), cmocka_unit_test(test_retry_after),
-	    cmocka_unit_test(test_cached), cmocka_unit_test(test_lock),
-	    cmocka_unit_test(test_settle),
+	    cmocka_unit_test(test_decide),      cmocka_unit_test(test_late),
+	    cmocka_unit_test(test_retry_after), cmocka_unit_test(test_cached),
+	    cmocka_unit_test(test_lock),        cmocka_unit_test(test_settle),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@ static struct record sample(void)
 	    .deadline_ms = 0x1112131415161718,
 	    .expires_ms = 0x2122232425262728,
 	    .settled_ms = 0x3132333435363738,
+	    .forget_ms = 0x4142434445464748,
 	    .key = spoe_span_of("k-17"),
 	    .response = spoe_span(NULL, 0x01020304),
 	};
@@ -36,6 +37,7 @@ static void check_equal(const struct record *a, const struct record *b)
 	assert_int_equal(a->deadline_ms, b->deadline_ms);
 	assert_int_equal(a->expires_ms, b->expires_ms);
 	assert_int_equal(a->settled_ms, b->settled_ms);
+	assert_int_equal(a->forget_ms, b->forget_ms);
 	assert_memory_equal(a->fingerprint, b->fingerprint,
 	                    RECORD_FINGERPRINT_SIZE);
 	assert_memory_equal(a->owner, b->owner, RECORD_OWNER_SIZE);
@@ -47,12 +49,12 @@ static const uint8_t golden_head[] = {
     0x01, 0x02, 0x03, 0x04, 0xde, 0xad, 0xbe, 0xef, 0x01, 0x02, 0x03, 0x04,
     0x05, 0x06, 0x07, 0x08, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18,
     0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27, 0x28, 0x31, 0x32, 0x33, 0x34,
-    0x35, 0x36, 0x37, 0x38, 0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07,
-    0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x0e, 0x0f, 0x10, 0x11, 0x12, 0x13,
-    0x14, 0x15, 0x16, 0x17, 0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x1f,
-    0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8, 0xa9, 0xaa, 0xab,
-    0xac, 0xad, 0xae, 0xaf, 0x01, 0x02, 0x03, 0x04, 0x6b, 0x2d, 0x31, 0x37,
-    0xa2, 0x58, 0x74, 0x8f,
+    0x35, 0x36, 0x37, 0x38, 0x41, 0x42, 0x43, 0x44, 0x45, 0x46, 0x47, 0x48,
+    0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b,
+    0x0c, 0x0d, 0x0e, 0x0f, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17,
+    0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x1f, 0xa0, 0xa1, 0xa2, 0xa3,
+    0xa4, 0xa5, 0xa6, 0xa7, 0xa8, 0xa9, 0xaa, 0xab, 0xac, 0xad, 0xae, 0xaf,
+    0x01, 0x02, 0x03, 0x04, 0x6b, 0x2d, 0x31, 0x37, 0xe3, 0x84, 0xc4, 0xca,
 };
 
 static void test_golden_head(void **state)
@@ -400,6 +402,67 @@ static void test_alive(void **state)
 	assert_false(record_alive(&record, 1001));
 }
 
+static const struct {
+	const char *name;
+	enum record_state state;
+	uint64_t now_ms;
+	bool forgotten;
+} forgets[] = {
+    {"stored, in time", RECORD_STORED, 999, false},
+    {"stored, forgotten", RECORD_STORED, 1000, true},
+    {"stored, to the end", RECORD_STORED, 1999, true},
+    {"sealed, in time", RECORD_SEALED, 999, false},
+    {"sealed, forgotten", RECORD_SEALED, 1000, true},
+    {"pending, forgotten", RECORD_PENDING, 1000, true},
+    {"a lock is never", RECORD_LOCKED, 1000, false},
+};
+
+static void test_forgotten(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(forgets); i++) {
+		struct record record = {
+		    .state = forgets[i].state,
+		    .forget_ms = 1000,
+		    .expires_ms = 2000,
+		    .response = spoe_span("r", 1),
+		};
+		const uint64_t now_ms = forgets[i].now_ms;
+
+		check_row(forgets[i].name, record_forgotten(&record, now_ms) ==
+		                               forgets[i].forgotten);
+		check_row(forgets[i].name, record_due_ms(&record) == 1000);
+		check_row(forgets[i].name,
+		          record_drop_response(&record, now_ms) ==
+		              forgets[i].forgotten);
+		if (!forgets[i].forgotten) {
+			assert_int_equal(record.state, forgets[i].state);
+			assert_int_equal(record.response.size, 1);
+			continue;
+		}
+		assert_int_equal(record.state, RECORD_SEALED);
+		assert_int_equal(record.response.size, 0);
+		assert_int_equal(record_due_ms(&record), 2000);
+		assert_false(record_drop_response(&record, now_ms));
+	}
+}
+
+/* Where nothing is kept beyond the response, it is replayed to the end. */
+static void test_not_forgotten_before_it_expires(void **state)
+{
+	struct record record = {
+	    .state = RECORD_STORED,
+	    .forget_ms = 1000,
+	    .expires_ms = 1000,
+	    .response = spoe_span("r", 1),
+	};
+
+	(void)state;
+	assert_int_equal(record_due_ms(&record), 1000);
+	assert_false(record_forgotten(&record, 5000));
+	assert_false(record_drop_response(&record, 5000));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -418,6 +481,8 @@ int main(void)
 	    cmocka_unit_test(test_forged_responses),
 	    cmocka_unit_test(test_owned),
 	    cmocka_unit_test(test_alive),
+	    cmocka_unit_test(test_forgotten),
+	    cmocka_unit_test(test_not_forgotten_before_it_expires),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -77,12 +77,14 @@ static void contract_settling_changes_only_the_end(void **state)
 	settle.record.created_ms = 1;
 	settle.record.deadline_ms = 1;
 	settle.record.key = spoe_span("other", 5);
+	settle.record.forget_ms = RIG_NOW + 8;
 	assert_int_equal(rig_result(rig, claim), RECORD_GRANTED);
 	assert_int_equal(rig_result(rig, settle), RECORD_SETTLED);
 	c = rig_do(rig, rig_peek_op(1, RIG_NOW));
 	assert_int_equal(c.result, RECORD_FOUND);
 	assert_int_equal(c.found.state, RECORD_SEALED);
 	assert_int_equal(c.found.settled_ms, RIG_NOW + 7);
+	assert_int_equal(c.found.forget_ms, RIG_NOW + 8);
 	assert_int_equal(c.found.expires_ms, RIG_NOW + 7 + RIG_KEEP_MS);
 	assert_int_equal(c.found.flags, claim.record.flags);
 	assert_int_equal(c.found.policy_id, claim.record.policy_id);

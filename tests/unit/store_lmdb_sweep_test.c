@@ -108,6 +108,72 @@ static void settled_records_live_their_own_time(void **state)
 	rig_fini(&rig);
 }
 
+/* Claims and settles keys with a response that has to go at forget_ms; their
+ * locks would have lived as long as the records do. */
+static void store_until(struct rig *rig, uint64_t n, uint64_t forget_ms,
+                        struct spoe_span response)
+{
+	for (uint64_t i = 0; i < n; i++) {
+		struct record_op op = rig_claim_op(i, 1, RIG_NOW);
+
+		op.record.expires_ms = RIG_NOW + RIG_KEEP_MS;
+		assert_int_equal(rig_result(rig, op), RECORD_GRANTED);
+		op = rig_settle_op(i, 1, RIG_NOW, RECORD_STORED, response);
+		op.record.forget_ms = forget_ms;
+		op.record.expires_ms = RIG_NOW + RIG_KEEP_MS;
+		assert_int_equal(rig_result(rig, op), RECORD_SETTLED);
+	}
+}
+
+static uint64_t dropped(struct rig *rig, uint64_t n)
+{
+	uint64_t count = 0;
+
+	for (uint64_t i = 0; i < n; i++) {
+		struct rig_call c = rig_do(rig, rig_peek_op(i, RIG_NOW));
+
+		assert_int_equal(c.result, RECORD_FOUND);
+		if (c.found.response.size == 0) {
+			assert_int_equal(c.found.state, RECORD_SEALED);
+			count++;
+		}
+		rig_call_fini(&c);
+	}
+	return count;
+}
+
+/* A response goes before its record, which takes little room then. Large ones
+ * have pages of their own. */
+static void responses_go_first(void **state)
+{
+	enum { N = 130, DAY_MS = 24 * 3600 * 1000 };
+	static const size_t sizes[] = {600, 20000};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct rig rig;
+		struct spoe_span response = rig_response(sizes[i], 1);
+
+		rig_init(&rig);
+		rig_open(&rig);
+		store_until(&rig, N, RIG_NOW + DAY_MS / 2, response);
+		assert_true(stats_of(&rig).bytes_used > N * sizes[i]);
+		rig_clock = RIG_NOW + DAY_MS / 2 - 1;
+		for (int turn = 0; turn < 20; turn++)
+			rig_turn(rig.loop);
+		assert_int_equal(dropped(&rig, N), 0);
+		rig_clock = RIG_NOW + DAY_MS / 2 + 10000;
+		rig_until(&rig, dropped(&rig, N) == N);
+		assert_int_equal(stats_of(&rig).records, N);
+		assert_int_equal(stats_of(&rig).expired, 0);
+		assert_true(stats_of(&rig).bytes_used < N * 400);
+		rig_clock = RIG_NOW + RIG_KEEP_MS + 10000;
+		rig_until(&rig, stats_of(&rig).records == 0);
+		rig_response_free(response);
+		rig_fini(&rig);
+	}
+}
+
 /* A record that is settled to live shorter than its lock would have. */
 static void shorter_lives_are_noticed(void **state)
 {
@@ -191,6 +257,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(expired_records_go_in_slices),
 	    cmocka_unit_test(settled_records_live_their_own_time),
+	    cmocka_unit_test(responses_go_first),
 	    cmocka_unit_test(shorter_lives_are_noticed),
 	    cmocka_unit_test(taken_over_records_go_once),
 	    cmocka_unit_test(a_busy_store_sweeps_too),

@@ -288,6 +288,7 @@ static inline struct record_op rig_settle_op(uint64_t n, uint64_t owner,
 		    .state = state,
 		    .expires_ms = now_ms + RIG_KEEP_MS,
 		    .settled_ms = now_ms,
+		    .forget_ms = now_ms + RIG_KEEP_MS,
 		    .response = response,
 		},
 	};
