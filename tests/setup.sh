@@ -13,7 +13,8 @@ packages=(
 	# test
 	binutils clang clang-format clang-tidy curl haproxy libclang-rt-14-dev
 	libcmocka-dev llvm
-	lmdb-utils mandoc openssl procps redis-server shellcheck socat systemd varnish
+	lmdb-utils mandoc openssl procps redis-server shellcheck socat spin systemd
+	varnish
 )
 if [[ ${1-} == --bench ]]; then
 	packages+=(wrk)
