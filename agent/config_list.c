@@ -16,6 +16,7 @@ static int failed(const char *item, char *reterr_text, size_t reterr_size,
 struct addresses {
 	struct address *list;
 	size_t *n;
+	bool may_tls;
 };
 
 static struct addresses addresses_of(const struct config_option *o,
@@ -23,9 +24,9 @@ static struct addresses addresses_of(const struct config_option *o,
 {
 	if (o->offset == offsetof(struct config, notices_listen))
 		return (struct addresses){config->notices_listen,
-		                          &config->n_notices_listen};
+		                          &config->n_notices_listen, false};
 	assert(o->offset == offsetof(struct config, listen));
-	return (struct addresses){config->listen, &config->n_listen};
+	return (struct addresses){config->listen, &config->n_listen, true};
 }
 
 static int add_address(struct addresses to, const char *item, char *reterr_text,
@@ -40,6 +41,9 @@ static int add_address(struct addresses to, const char *item, char *reterr_text,
 		              "is one too many");
 	if (address_parse(item, address, reterr_text, reterr_size) < 0)
 		return -1;
+	if (address->tls && !to.may_tls)
+		return failed(item, reterr_text, reterr_size,
+		              "cannot have TLS; expected it without tls:");
 	address_format(address, text, sizeof(text));
 	for (size_t i = 0; i < *to.n; i++) {
 		address_format(&to.list[i], other, sizeof(other));

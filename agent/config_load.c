@@ -100,6 +100,34 @@ static void check_times(struct config_loader *l, size_t index)
 		    policy->name);
 }
 
+/* Files that belong to others. */
+static void check_tls(struct config_loader *l)
+{
+	const struct config *config = l->config;
+	const unsigned *agent = l->sections[CONFIG_SECTION_AGENT].lines;
+	const unsigned *tls = l->sections[CONFIG_SECTION_TLS].lines;
+	bool wanted = false;
+
+	if (*config->tls_certificate)
+		return;
+	for (size_t i = 0; i < config->n_listen; i++)
+		wanted = wanted || config->listen[i].tls;
+	if (wanted)
+		config_loader_complain(l, agent[CONFIG_AGENT_listen],
+		                       "[agent] listen: TLS needs a "
+		                       "certificate; expected certificate in "
+		                       "[tls]");
+	if (*config->tls_key)
+		config_loader_complain(l, tls[CONFIG_TLS_tls_key],
+		                       "[tls] key: there is no certificate for "
+		                       "it; expected certificate in [tls]");
+	if (*config->tls_client_ca)
+		config_loader_complain(l, tls[CONFIG_TLS_tls_client_ca],
+		                       "[tls] client-ca: there is no "
+		                       "certificate to serve TLS with; "
+		                       "expected certificate in [tls]");
+}
+
 static void finish(struct config_loader *l)
 {
 	inherit(l);
@@ -110,6 +138,8 @@ static void finish(struct config_loader *l)
 	/* A value that could not be read fits no other. */
 	for (size_t i = 0; i < l->config->n_policies && !l->mistakes; i++)
 		check_times(l, i);
+	if (!l->mistakes)
+		check_tls(l);
 }
 
 /* Reads `in`, NULL for nothing, into l->config. */

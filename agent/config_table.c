@@ -70,6 +70,7 @@ static const struct config_choice unconfirmeds[] = {
 #define OBJECT_LOG     struct config
 #define OBJECT_STORE   struct config
 #define OBJECT_NOTICES struct config
+#define OBJECT_TLS     struct config
 #define OBJECT_POLICY  struct policy
 
 const struct config_option config_table_options[CONFIG_OPTION_COUNT] = {

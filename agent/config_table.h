@@ -40,7 +40,8 @@ enum config_type {
 	CONFIG_TYPE_MODE,        /* 0660; unsigned */
 	CONFIG_TYPE_CHOICE,      /* one of the choices; an enum */
 	CONFIG_TYPE_NAME,        /* one of the choices; owned text */
-	CONFIG_TYPE_PATH,        /* /absolute; owned text of min..max bytes */
+	CONFIG_TYPE_PATH,        /* /absolute; owned text of min..max bytes;
+	                          * min 0: or nothing */
 	/* Lists of min..max items, between spaces or commas. */
 	CONFIG_TYPE_ADDRESSES, /* config.listen and config.notices_listen */
 	CONFIG_TYPE_STATUSES,  /* policy.stored */

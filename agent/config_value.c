@@ -159,6 +159,8 @@ static const char *choice_of(const struct config_option *o, const void *object)
 static int set_path(const struct config_option *o, void *object,
                     const char *text, char *reterr_text, size_t reterr_size)
 {
+	if (text[0] == '\0' && o->min == 0)
+		return set_text(o, object, text, reterr_text, reterr_size);
 	if (text[0] != '/')
 		return failed(o, reterr_text, reterr_size,
 		              "does not begin with /");
@@ -343,8 +345,8 @@ void config_value_expected(const struct config_option *o,
 		expected_choice(o->choices, ret_text, size);
 	else if (o->type == CONFIG_TYPE_PATH)
 		snprintf(ret_text, size,
-		         "an absolute path of at most %" PRIu64 " bytes",
-		         o->max);
+		         "an absolute path of at most %" PRIu64 " bytes%s",
+		         o->max, o->min == 0 ? ", or nothing" : "");
 	else if (o->type == CONFIG_TYPE_STATUSES)
 		snprintf(ret_text, size, "a list of statuses");
 	else

@@ -47,10 +47,10 @@ static const struct {
      ":1: [agent x]: there is no such section; expected [agent], perhaps\n"},
     {"[telemetry]\n",
      ":1: [telemetry]: there is no such section; expected [agent], [log], "
-     "[store], [notices] or [policy NAME]\n"},
+     "[store], [tls], [notices] or [policy NAME]\n"},
     {"[]\n",
      ":1: []: there is no such section; expected [agent], [log], [store], "
-     "[notices] or [policy NAME]\n"},
+     "[tls], [notices] or [policy NAME]\n"},
     {"[log]\n[agent]\n[log]\nlevel = loud\n",
      ":3: [log]: begins in line 1 already; expected each section once\n"
      ":4: [log] level = loud: is none of the choices; expected error, "
@@ -172,12 +172,28 @@ static const struct {
     /* lists */
     {"[agent]\nlisten = localhost\n",
      ":2: [agent] listen = localhost: \"localhost\" has no port; expected "
-     "127.0.0.1:9000, [::1]:9000, *:9000, unix:/path, /path or @name\n"},
+     "127.0.0.1:9000, [::1]:9000, *:9000, unix:/path, /path or @name, or tls: "
+     "and one of these\n"},
     {"[notices]\nlisten = localhost\n",
      ":2: [notices] listen = localhost: \"localhost\" has no port; expected "
-     "127.0.0.1:9000, [::1]:9000, *:9000, unix:/path, /path or @name\n"},
+     "127.0.0.1:9000, [::1]:9000, *:9000, unix:/path, /path or @name, or tls: "
+     "and one of these\n"},
     {"[notices]\nlisten = /a unix:/a\n",
      ":2: [notices] listen = /a unix:/a: \"unix:/a\" is listed twice\n"},
+    {"[notices]\nlisten = tls:127.0.0.1:1\n",
+     ":2: [notices] listen = tls:127.0.0.1:1: \"tls:127.0.0.1:1\" cannot have "
+     "TLS; expected it without tls:\n"},
+    {"[agent]\nlisten = /a tls:127.0.0.1:1\n",
+     ":2: [agent] listen: TLS needs a certificate; expected certificate in "
+     "[tls]\n"},
+    {"[tls]\nkey = /a\nclient-ca = /b\n",
+     ":2: [tls] key: there is no certificate for it; expected certificate in "
+     "[tls]\n"
+     ":3: [tls] client-ca: there is no certificate to serve TLS with; "
+     "expected certificate in [tls]\n"},
+    {"[tls]\ncertificate = a.pem\n",
+     ":2: [tls] certificate = a.pem: does not begin with /; expected an "
+     "absolute path of at most 160 bytes, or nothing\n"},
     {"[agent]\nlisten =\n",
      ":2: [agent] listen = : is empty; expected a list of 1 to 16 "
      "addresses\n"},

@@ -50,6 +50,9 @@ static const char *const texts[] = {
     "[agent]\nlisten = 127.0.0.1:1, [::1]:2 *:3 @name /a/b unix:/c\n",
     "[notices]\nlisten = 127.0.0.1:9514 /a/b\n",
     "[notices]\nlisten =\n",
+    "[agent]\nlisten = tls:*:3 /a/b\n[tls]\ncertificate = /c.pem\n"
+    "key = /c.key\nclient-ca = /ca.pem\n",
+    "[tls]\ncertificate = /c.pem\nkey =\nclient-ca =\n",
     "[agent]\nsocket-mode = 7\nthreads = 64\nmax-frame-size = 300\n"
     "hello-timeout = 1500ms\nidle-timeout = 61s\npipelining = off\n",
     "[log]\ntarget = syslog\nlevel = debug\n"
