@@ -20,6 +20,7 @@ BEGIN {
 	system_["core"] = pure "|^<(stdlib|strings)\\.h>|^<openssl/|^<isa-l"
 	system_["store"] = system_["net"] = system_["shell"] = "."
 	home["lmdb.h"] = "^agent/store/"
+	home["hiredis/"] = "^agent/store/redis_"
 	home["ini.h"] = "^agent/config"
 	home["ev.h"] = "^agent/"
 	home["openssl/ssl"] = "^agent/net/tls"
