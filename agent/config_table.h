@@ -44,7 +44,8 @@ enum config_type {
 	                          * min 0: or nothing */
 	/* Lists of min..max items, between spaces or commas. */
 	CONFIG_TYPE_ADDRESSES, /* config.listen and config.notices_listen */
-	CONFIG_TYPE_STATUSES,  /* policy.stored */
+	CONFIG_TYPE_STATUSES,  /* struct policy_statuses */
+	CONFIG_TYPE_FLAGS,     /* some of the choices; unsigned, a bit each */
 	CONFIG_TYPE_HEADERS,   /* policy.drops, policy.n_drops */
 	CONFIG_TYPES
 };
@@ -77,6 +78,11 @@ struct config_section_row {
 extern const struct config_option config_table_options[CONFIG_OPTION_COUNT];
 extern const struct config_section_row
     config_table_sections[CONFIG_SECTION_COUNT];
+
+/* What a policy that follows `preset` has where its section does not say
+ * otherwise; NULL when the presets do not speak of this option. */
+const char *config_table_preset(enum policy_preset preset,
+                                const struct config_option *o);
 
 /* The option called `key` in `section`, or NULL. */
 const struct config_option *config_table_find(enum config_section section,

@@ -151,6 +151,28 @@ static const struct {
     {"[agent]\nsocket-mode = 2000000000000000000000\n",
      ":2: [agent] socket-mode = 2000000000000000000000: is too large; "
      "expected octal permissions from 0000 to 0777\n"},
+    {"[policy a]\nfingerprint = method body method\n",
+     ":2: [policy a] fingerprint = method body method: \"method\" is listed "
+     "twice\n"},
+    {"[policy a]\nfingerprint = method headers\n",
+     ":2: [policy a] fingerprint = method headers: \"headers\" is none of "
+     "method path query body digest\n"},
+    {"[policy a]\nfingerprint =\n",
+     ":2: [policy a] fingerprint = : is empty; expected some of method, path, "
+     "query, body or digest\n"},
+    {"[policy a]\npreset = stripe\n",
+     ":2: [policy a] preset = stripe: is none of the choices; expected ietf or "
+     "stripe-v1\n"},
+    {"[policy a]\nretry-after-min = 31s\n",
+     ":2: [policy a] retry-after-min: is above retry-after-max; expected the "
+     "smaller one\n"},
+    {"[policy default]\nretry-after-max = 5s\n[policy a]\n"
+     "retry-after-min = 10s\nretry-after-max = 9s\n",
+     ":4: [policy a] retry-after-min: is above retry-after-max; expected the "
+     "smaller one\n"},
+    {"[policy default]\nlock-ttl = 2d\n[policy a]\npreset = stripe-v1\n",
+     ":4: [policy a] on-lock-expiry = hold: nothing is left to hold when the "
+     "lock ends; expected a response-ttl above lock-ttl\n"},
     {"[policy a]\nretry-after-max = 1500ms\n",
      ":2: [policy a] retry-after-max = 1500ms: has a fraction; expected "
      "whole seconds from 1s to 1h\n"},

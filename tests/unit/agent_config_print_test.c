@@ -62,6 +62,11 @@ static const char *const texts[] = {
     "[policy a]\nretry-after-max = 61s\nresponse-ttl = 36h\n"
     "[policy default]\nlock-ttl = 90s\non-lock-expiry = hold\n"
     "oversize-response = release\nunconfirmed = trust\nmax-body = 0\n",
+    "[policy a]\npreset = stripe-v1\nresponse-ttl = 36h\nfingerprint = body\n"
+    "[policy b]\nrelease-status =\noversize-request = reject\n"
+    "refuse-after = 90d\nretry-after-min = 2s\n"
+    "[policy c]\npreset = ietf\n"
+    "[policy default]\npreset = stripe-v1\n",
     /* More than one line each. */
     "[agent]\n"
     "listen = /a-rather-long-name-of-a-socket-in-some-directory-0\n"
