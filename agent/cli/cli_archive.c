@@ -57,8 +57,8 @@ const char *cli_archive_text(enum cli_archive_read result)
 	static const char *const texts[] = {
 	    [CLI_ARCHIVE_RECORD] = "",
 	    [CLI_ARCHIVE_END] = "",
-	    [CLI_ARCHIVE_FOREIGN] = "not a file that `export` of this version "
-				    "wrote",
+	    [CLI_ARCHIVE_FOREIGN] = ("not a file that `export` of this "
+	                             "version wrote"),
 	    [CLI_ARCHIVE_DAMAGED] = "damaged",
 	    [CLI_ARCHIVE_CUT] = "it ends too early, or cannot be read",
 	    [CLI_ARCHIVE_MEMORY] = "out of memory",
