@@ -92,5 +92,6 @@ struct store_options config_store_options(const struct config *config)
 	    .path = config->store_path,
 	    .durability = config->store_durability,
 	    .max_size = config->store_max_size,
+	    .redis = &config->redis,
 	};
 }

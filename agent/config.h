@@ -10,10 +10,18 @@
 #include "agent/core/policy.h"
 #include "agent/log.h"
 #include "agent/net/address.h"
+#include "agent/store/redis_options.h"
 #include "agent/store/store.h"
 #include "spoe/session.h"
 
-enum { CONFIG_LISTEN_MAX = 16, CONFIG_POLICIES_MAX = 64 };
+enum {
+	CONFIG_LISTEN_MAX = 16,
+	CONFIG_SERVERS_MAX = 16,
+	CONFIG_POLICIES_MAX = 64,
+	CONFIG_PASSWORD_SIZE = 512,
+};
+
+enum config_eviction { CONFIG_EVICTION_REFUSE, CONFIG_EVICTION_ALLOW };
 
 /* One configuration: immutable after config_load(); swapped whole on reload,
  * freed with its last reference. */
@@ -40,16 +48,27 @@ struct config {
 	enum log_target log_target;
 	enum log_level log_level;
 
-	/* [tls]; "" is none */
-	char *tls_certificate;
-	char *tls_key;
-	char *tls_client_ca;
-
 	/* [store] */
 	char *store_driver;
 	char *store_path;
 	enum store_durability store_durability;
 	uint64_t store_max_size;
+
+	/* [redis] */
+	struct endpoint redis_servers[CONFIG_SERVERS_MAX];
+	size_t n_redis_servers;
+	char *redis_username;
+	char *redis_password_file;
+	uint64_t redis_database;
+	char *redis_prefix;
+	char *redis_client_name;
+	uint64_t redis_timeout_ms;
+	uint64_t redis_connect_timeout_ms;
+	enum config_eviction redis_eviction;
+	/* What they come to; its texts are those above, but for the password,
+	 * which no option has and nothing prints. */
+	struct redis_options redis;
+	char redis_password[CONFIG_PASSWORD_SIZE];
 
 	/* [notices] */
 	struct address notices_listen[CONFIG_LISTEN_MAX];

@@ -207,8 +207,7 @@ static void complain_of_section(struct config_loader *l, unsigned line,
 		config_loader_complain(
 		    l, line,
 		    "[%s]: there is no such section; expected [agent], "
-		    "[log], [store], [tls], [notices] or [policy "
-		    "NAME]",
+		    "[log], [store], [redis], [notices] or [policy NAME]",
 		    shown);
 	else
 		config_loader_complain(

@@ -30,29 +30,21 @@ static const struct config_choice log_levels[] = {
     {0},
 };
 
-static const struct config_choice store_drivers[] = {{.text = "lmdb"}, {0}};
+static const struct config_choice store_drivers[] = {
+    {.text = "lmdb"},
+    {.text = "redis"},
+    {0},
+};
+
+static const struct config_choice redis_evictions[] = {
+    {"refuse", CONFIG_EVICTION_REFUSE},
+    {"allow", CONFIG_EVICTION_ALLOW},
+    {0},
+};
 
 static const struct config_choice durabilities[] = {
     {"commit", STORE_DURABILITY_COMMIT},
     {"none", STORE_DURABILITY_NONE},
-    {0},
-};
-
-static const struct config_choice presets[] = {
-    {"ietf", POLICY_PRESET_IETF},
-    {"stripe-v1", POLICY_PRESET_STRIPE_V1},
-    {0},
-};
-
-static const struct config_choice fingerprint_parts[] = {
-    {"method", POLICY_PART_METHOD}, {"path", POLICY_PART_PATH},
-    {"query", POLICY_PART_QUERY},   {"body", POLICY_PART_BODY},
-    {"digest", POLICY_PART_DIGEST}, {0},
-};
-
-static const struct config_choice oversize_requests[] = {
-    {"partial", POLICY_OVERSIZE_PARTIAL},
-    {"reject", POLICY_OVERSIZE_REJECT},
     {0},
 };
 
@@ -87,8 +79,8 @@ static const struct config_choice unconfirmeds[] = {
 #define OBJECT_AGENT   struct config
 #define OBJECT_LOG     struct config
 #define OBJECT_STORE   struct config
+#define OBJECT_REDIS   struct config
 #define OBJECT_NOTICES struct config
-#define OBJECT_TLS     struct config
 #define OBJECT_POLICY  struct policy
 
 const struct config_option config_table_options[CONFIG_OPTION_COUNT] = {
@@ -144,9 +136,10 @@ const struct config_section_row config_table_sections[CONFIG_SECTION_COUNT] = {
 #define SIZE_CHOICE          sizeof(unsigned)
 #define SIZE_NAME            sizeof(char *)
 #define SIZE_PATH            sizeof(char *)
+#define SIZE_WORD            sizeof(char *)
+#define SIZE_SERVERS         sizeof(FIELD(struct config, redis_servers))
 #define SIZE_ADDRESSES       sizeof(FIELD(struct config, listen))
-#define SIZE_STATUSES        sizeof(struct policy_statuses)
-#define SIZE_FLAGS           sizeof(unsigned)
+#define SIZE_STATUSES        sizeof(FIELD(struct policy, stored))
 #define SIZE_HEADERS         sizeof(FIELD(struct policy, drops))
 #define SECTION(id, name, help)
 #define OPTION(section, key, field, type, default_, min, max, apply, help)    \
@@ -159,35 +152,6 @@ const struct config_section_row config_table_sections[CONFIG_SECTION_COUNT] = {
 #undef SECTION
 #undef OPTION
 #undef OPTION_CHOICE
-
-/* --- presets --- */
-
-static const struct {
-	enum policy_preset preset;
-	enum config_option_id option;
-	const char *text;
-} preset_values[] = {
-#define PRESET_VALUE(preset, field, text) \
-	{POLICY_PRESET_##preset, CONFIG_POLICY_##field, text},
-#include "agent/presets.def"
-#undef PRESET_VALUE
-};
-
-const char *config_table_preset(enum policy_preset preset,
-                                const struct config_option *o)
-{
-	const char *text = NULL;
-
-	for (size_t i = 0; i < sizeof(preset_values) / sizeof(*preset_values);
-	     i++) {
-		if (&config_table_options[preset_values[i].option] != o)
-			continue;
-		if (preset_values[i].preset == preset)
-			return preset_values[i].text;
-		text = o->fallback;
-	}
-	return text;
-}
 
 /* --- finding --- */
 

@@ -176,6 +176,31 @@ static int set_path(const struct config_option *o, void *object,
 	return set_text(o, object, text, reterr_text, reterr_size);
 }
 
+static int set_word(const struct config_option *o, void *object,
+                    const char *text, char *reterr_text, size_t reterr_size)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789._:@+-";
+	const size_t length = strlen(text);
+
+	if (text[strspn(text, letters)] != '\0')
+		return failed(o, reterr_text, reterr_size,
+		              "has another character");
+	if (length < o->min)
+		return failed(o, reterr_text, reterr_size, "is too short");
+	if (length > o->max)
+		return failed(o, reterr_text, reterr_size, "is too long");
+	return set_text(o, object, text, reterr_text, reterr_size);
+}
+
+/* Whether the field is a text of its own memory. */
+static bool is_text(const struct config_option *o)
+{
+	return o->type == CONFIG_TYPE_NAME || o->type == CONFIG_TYPE_PATH ||
+	       o->type == CONFIG_TYPE_WORD;
+}
+
 /* --- lists --- */
 
 static int add_items(const struct config_option *o, void *object,
@@ -217,15 +242,15 @@ int config_value_set(const struct config_option *o, void *object,
 		return set_number(o, object, text, reterr_text, reterr_size);
 	if (o->type == CONFIG_TYPE_PATH)
 		return set_path(o, object, text, reterr_text, reterr_size);
+	if (o->type == CONFIG_TYPE_WORD)
+		return set_word(o, object, text, reterr_text, reterr_size);
 	return set_choice(o, object, text, reterr_text, reterr_size);
 }
 
 int config_value_check(const struct config_option *o, const void *object,
                        char *reterr_text, size_t reterr_size)
 {
-	const uint64_t min = o->type == CONFIG_TYPE_FLAGS ? 1 : o->min;
-
-	if (config_list_is(o->type) && config_list_count(o, object) < min)
+	if (config_list_is(o->type) && config_list_count(o, object) < o->min)
 		return failed(o, reterr_text, reterr_size, "is empty");
 	return 0;
 }
@@ -234,9 +259,8 @@ int config_value_check(const struct config_option *o, const void *object,
 static size_t plain_size(const struct config_option *o)
 {
 	if (o->type == CONFIG_TYPE_STATUSES)
-		return sizeof(struct policy_statuses);
-	if (o->type == CONFIG_TYPE_CHOICE || o->type == CONFIG_TYPE_MODE ||
-	    o->type == CONFIG_TYPE_FLAGS)
+		return sizeof(((struct policy *)0)->stored);
+	if (o->type == CONFIG_TYPE_CHOICE || o->type == CONFIG_TYPE_MODE)
 		return sizeof(unsigned);
 	return sizeof(uint64_t);
 }
@@ -247,11 +271,12 @@ bool config_value_copy(const struct config_option *o, void *object,
 	char item[CONFIG_VALUE_ITEM_SIZE];
 	char error[256];
 
-	if (o->type == CONFIG_TYPE_NAME || o->type == CONFIG_TYPE_PATH)
+	if (is_text(o))
 		return set_text(o, object, text_of(o, from), error,
 		                sizeof(error)) == 0;
 	if (o->type != CONFIG_TYPE_HEADERS &&
-	    o->type != CONFIG_TYPE_ADDRESSES) {
+	    o->type != CONFIG_TYPE_ADDRESSES &&
+	    o->type != CONFIG_TYPE_SERVERS) {
 		memcpy(field_of(o, object), const_field_of(o, from),
 		       plain_size(o));
 		return true;
@@ -268,7 +293,7 @@ void config_value_clear(const struct config_option *o, void *object)
 {
 	char *text;
 
-	if (o->type == CONFIG_TYPE_NAME || o->type == CONFIG_TYPE_PATH) {
+	if (is_text(o)) {
 		memcpy(&text, field_of(o, object), sizeof(text));
 		free(text);
 		memset(field_of(o, object), 0, sizeof(text));
@@ -312,7 +337,7 @@ bool config_value_equal(const struct config_option *o, const void *a,
 static void expected_choice(const struct config_choice *choices, char *ret_text,
                             size_t size)
 {
-	size_t used = strlen(ret_text);
+	size_t used = 0;
 
 	for (const struct config_choice *c = choices; c->text; c++) {
 		const char *joint = c == choices    ? ""
@@ -342,15 +367,19 @@ void config_value_expected(const struct config_option *o,
 {
 	size_t size = CONFIG_VALUE_EXPECTED_SIZE;
 
-	strcpy(ret_text, o->type == CONFIG_TYPE_FLAGS ? "some of " : "");
 	if (is_number(o))
 		expected_number(o, ret_text, size);
 	else if (o->choices)
 		expected_choice(o->choices, ret_text, size);
 	else if (o->type == CONFIG_TYPE_PATH)
 		snprintf(ret_text, size,
-		         "an absolute path of at most %" PRIu64 " bytes%s",
-		         o->max, o->min == 0 ? ", or nothing" : "");
+		         "an absolute path of at most %" PRIu64 " bytes",
+		         o->max);
+	else if (o->type == CONFIG_TYPE_WORD)
+		snprintf(ret_text, size,
+		         "%" PRIu64 " to %" PRIu64
+		         " letters, digits and . _ : @ + -",
+		         o->min, o->max);
 	else if (o->type == CONFIG_TYPE_STATUSES)
 		snprintf(ret_text, size, "a list of statuses");
 	else
@@ -358,5 +387,6 @@ void config_value_expected(const struct config_option *o,
 		         "a list of %" PRIu64 " to %" PRIu64 " %s", o->min,
 		         o->max,
 		         o->type == CONFIG_TYPE_ADDRESSES ? "addresses"
+		         : o->type == CONFIG_TYPE_SERVERS ? "servers"
 		                                          : "header names");
 }

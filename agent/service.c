@@ -298,16 +298,15 @@ static enum reason prepare_check(struct service *s, const struct message *m,
 	if (!*ret_policy)
 		return REASON_NO_POLICY;
 	ret_request->key = key_span(ret_key);
-	ret_request->body_partial =
-	    digest_body_partial(&check->request, *ret_policy);
+	ret_request->body_partial = digest_body_partial(&check->request);
 	ret_request->head =
 	    spoe_span_equal(check->request.method, spoe_span_of("HEAD"));
 	if (!digest_record_key(s->digest, check->scopes, check->n_scopes,
 	                       ret_request->key, ret_request->record_key) ||
-	    !digest_fingerprint(s->digest, &check->request, *ret_policy,
+	    !digest_fingerprint(s->digest, &check->request,
 	                        ret_request->fingerprint))
 		return REASON_INTERNAL;
-	return idem_admit(ret_request, *ret_policy);
+	return REASON_NONE;
 }
 
 static void start_check(struct service *s, struct notify *n,
@@ -397,12 +396,6 @@ static void start_complete(struct service *s, struct notify *n,
 	pending_step(p, &event);
 }
 
-/* HAProxy offers tune.bufsize - 4 as its largest frame. */
-static size_t buffer_size(const struct notify *n)
-{
-	return connection_session(n->connection)->max_frame_size;
-}
-
 static void take_complete(struct service *s, struct notify *n,
                           const struct message *m)
 {
@@ -418,7 +411,9 @@ static void take_complete(struct service *s, struct notify *n,
 		return;
 	}
 	response.noticed = s->noticed;
-	response.buffer_size = buffer_size(n);
+	/* HAProxy offers tune.bufsize - 4 as its largest frame. */
+	response.buffer_size =
+	    connection_session(n->connection)->max_frame_size;
 	start_complete(s, n, &ticket, &response);
 }
 
@@ -448,7 +443,6 @@ void service_notify(struct service *s, struct notify *n,
 	count_unknown(s, &message);
 	switch (message.kind) {
 	case MESSAGE_CHECK:
-		message.check.request.partial_max = buffer_size(n) / 2;
 		take_check(s, n, &message);
 		break;
 	case MESSAGE_COMPLETE:

@@ -17,6 +17,7 @@ cd "$(dirname "$0")/.."
 repository=$PWD
 
 packages=(gcc libc6-dev cmake ninja-build pkgconf libev-dev liblmdb-dev
+	libhiredis-dev
 	libinih-dev libssl-dev libsystemd-dev libisal-dev libmicrohttpd-dev
 	haproxy curl)
 

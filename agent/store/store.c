@@ -3,9 +3,11 @@
 #include <stdio.h>
 
 #include "agent/store/lmdb.h"
+#include "agent/store/redis.h"
 
 static const struct store_driver *const drivers[] = {
     &lmdb_driver,
+    &redis_driver,
 };
 
 int store_open(struct store **ret_store, const struct store_options *options,
@@ -21,7 +23,7 @@ int store_open(struct store **ret_store, const struct store_options *options,
 		return 0;
 	}
 	snprintf(reterr_text, reterr_size,
-	         "store: no driver is called \"%s\"; choose lmdb",
+	         "store: no driver is called \"%s\"; choose lmdb or redis",
 	         options->driver);
 	return -1;
 }

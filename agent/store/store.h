@@ -41,6 +41,15 @@ enum store_durability {
 	STORE_DURABILITY_NONE, /* in the kernel's hands before it is answered */
 };
 
+/* What a store tells the shell besides answers, for its log. */
+enum store_event {
+	STORE_EVENT_DOWN,    /* it cannot be used */
+	STORE_EVENT_UP,      /* it can be used again */
+	STORE_EVENT_WARNING, /* something about it needs a person */
+};
+
+struct redis_options;
+
 struct store_options {
 	const char *driver; /* a store_driver's name */
 	const char *path;   /* lmdb: the directory of its files */
@@ -50,6 +59,10 @@ struct store_options {
 	/* The shell's clock (Unix ms), for expiry between operations. May be
 	 * called from the store's own threads. */
 	uint64_t (*now_ms)(void);
+	/* May be NULL. `text` is for people, and says which server. May be
+	 * called from any thread that submits. */
+	void (*report)(enum store_event event, const char *text);
+	const struct redis_options *redis; /* redis: borrowed */
 };
 
 /* Counters since the store was opened, and what it holds now. */
@@ -62,9 +75,14 @@ struct store_stats {
 	uint64_t expired;    /* records removed after their time */
 	uint64_t commits;    /* write transactions */
 	uint64_t commit_ops; /* operations in them */
-	uint64_t records;    /* in the store now, expired ones included */
-	uint64_t bytes_used; /* by the records */
-	uint64_t bytes_size; /* of the file or memory now */
+	/* Of a store that is reached over a network. */
+	uint64_t round_trips; /* commands about records that were sent */
+	uint64_t time_outs;   /* of operations */
+	uint64_t connects;    /* connections that became usable */
+	uint64_t orphans;     /* locks of lost answers, released again */
+	uint64_t records;     /* in the store now, expired ones included */
+	uint64_t bytes_used;  /* by the records */
+	uint64_t bytes_size;  /* of the file or memory now */
 };
 
 /* One record seen by a scan; spans borrowed during the call-back. A record that

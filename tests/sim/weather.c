@@ -28,12 +28,11 @@ static void make_policy(struct policy *policy, struct rng *rng)
 	                          : rng_permille(rng, 500)
 	                              ? POLICY_UNKNOWN_SEAL
 	                              : POLICY_UNKNOWN_RELEASE,
-	    .retry_after_min_s = 1,
 	    .oversize_response = rng_permille(rng, 300)
 	                             ? POLICY_OVERSIZE_RELEASE
 	                             : POLICY_OVERSIZE_SEAL,
 	};
-	content_policy(policy, rng_permille(rng, 300));
+	content_policy(policy);
 }
 
 void weather_make(struct weather *weather, struct rng *rng, unsigned keys)

@@ -119,7 +119,7 @@ static void on_accepted(void *cookie, int fd)
 {
 	struct agent *a = cookie;
 
-	server_adopt(a->server, fd, NULL);
+	server_adopt(a->server, fd);
 }
 
 static void on_failed(void *cookie, int error)

@@ -107,7 +107,7 @@ static void live(long armed)
 		return;
 	}
 	left = armed;
-	if (!server_adopt(server, fds[0], NULL))
+	if (!server_adopt(server, fds[0]))
 		rig.closed++; /* closed, as its contract says */
 	armed = left;
 	left = -1;

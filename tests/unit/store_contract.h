@@ -301,9 +301,11 @@ static void contract_confirms_for_the_owner_only(void **state)
 	                 RECORD_SETTLED);
 	assert_int_equal(rig_result(rig, rig_confirm_op(1, 12, RIG_NOW)),
 	                 RECORD_LOST);
-	assert_int_equal(
-	    rig_result(rig, rig_confirm_op(1, 11, RIG_NOW + RIG_KEEP_MS)),
-	    RECORD_LOST);
+	if (!rig->forgets)
+		assert_int_equal(
+		    rig_result(rig,
+		               rig_confirm_op(1, 11, RIG_NOW + RIG_KEEP_MS)),
+		    RECORD_LOST);
 	c = rig_do(rig, rig_peek_op(1, RIG_NOW));
 	assert_int_equal(c.found.state, RECORD_PENDING);
 	assert_true(spoe_span_equal(c.found.response, response));
@@ -325,9 +327,9 @@ static void contract_expired_locks_can_be_taken_over(void **state)
 	assert_int_equal(rig_claim(rig, 1, 11), RECORD_GRANTED);
 	assert_int_equal(rig_result(rig, rig_peek_op(1, end - 1)),
 	                 RECORD_FOUND);
-	assert_int_equal(rig_result(rig, rig_peek_op(1, end)), RECORD_ABSENT);
 	assert_int_equal(rig_result(rig, rig_claim_op(1, 12, end - 1)),
 	                 RECORD_FOUND);
+	assert_int_equal(rig_result(rig, rig_peek_op(1, end)), RECORD_ABSENT);
 	assert_int_equal(rig_result(rig, rig_claim_op(1, 13, end)),
 	                 RECORD_GRANTED);
 	/* The first owner's answer comes late, and changes nothing. */
@@ -351,6 +353,8 @@ static void contract_expired_owners_lose(void **state)
 	    rig_result(
 		rig, rig_settle_op(1, 11, end, RECORD_SEALED, RIG_NO_RESPONSE)),
 	    RECORD_LOST);
+	if (rig->forgets)
+		return;
 	/* The clock went back: the lock is there again, and his. */
 	assert_int_equal(rig_claim(rig, 1, 12), RECORD_FOUND);
 	assert_int_equal(
@@ -449,6 +453,14 @@ static void contract_scans_in_order(void **state)
 	assert_memory_equal(after, all.last, RECORD_KEY_SIZE);
 }
 
+static uint64_t contract_records(struct rig *rig)
+{
+	struct store_stats stats;
+
+	store_stats(rig->store, &stats);
+	return stats.records;
+}
+
 static void contract_counts(void **state)
 {
 	struct rig *rig = *state;
@@ -468,6 +480,8 @@ static void contract_counts(void **state)
 		    RECORD_LOST);
 	assert_int_equal(rig_settle(rig, 9, 1, RECORD_NONE, RIG_NO_RESPONSE),
 	                 RECORD_SETTLED);
+	/* A store elsewhere tells now and then what it holds. */
+	rig_until(rig, contract_records(rig) == 9);
 	store_stats(rig->store, &stats);
 	assert_int_equal(stats.claims_granted, 10);
 	assert_int_equal(stats.claims_found, 10);

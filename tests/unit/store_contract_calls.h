@@ -286,6 +286,7 @@ static void contract_run_race(struct rig *rig, uint64_t now_ms)
 	struct contract_racer *racers = calloc(CONTRACT_LOOPS, sizeof(*racers));
 
 	assert_non_null(racers);
+	rig_pass(rig, now_ms);
 	for (uint64_t i = 0; i < CONTRACT_LOOPS; i++) {
 		racers[i].owner = i;
 		racers[i].now_ms = now_ms;

@@ -41,6 +41,11 @@ struct rig {
 	struct store *store;
 	struct store_client *client;
 	bool runs_on; /* answers do not break the loop */
+	/* Of a store that has a clock of its own: makes `now_ms` its time.
+	 * NULL: the store goes by the operations' now_ms. */
+	void (*pass)(struct rig *rig, uint64_t now_ms);
+	bool forgets;         /* for such a store time never goes back */
+	uint64_t shortest_ms; /* that a record of it can be told to live */
 };
 
 /* --- the store ---------------------------------------------------------- */
@@ -310,12 +315,20 @@ static inline struct record_op rig_confirm_op(uint64_t n, uint64_t owner,
 	return op;
 }
 
+/* It is `now_ms` from now on, if it was not later before. */
+static inline void rig_pass(struct rig *rig, uint64_t now_ms)
+{
+	if (rig->pass)
+		rig->pass(rig, now_ms);
+}
+
 static inline void rig_submit(struct rig *rig, struct rig_call *c,
                               struct record_op op)
 {
 	c->rig = rig;
 	c->call.op = op;
 	c->call.done = rig_on_done;
+	rig_pass(rig, op.now_ms);
 	store_submit(rig->client, &c->call);
 }
 

@@ -1,0 +1,82 @@
+#include "agent/config_redis.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char variable[] = "SPOA_IDEMPOTENCY_REDIS_PASSWORD";
+
+static int failed(char *reterr_text, size_t reterr_size, const char *what,
+                  const char *why)
+{
+	snprintf(reterr_text, reterr_size, "the password %s: %s", what, why);
+	return -1;
+}
+
+/* The first line of the file, without its end. */
+static int read_file(struct config *config, char *reterr_text,
+                     size_t reterr_size)
+{
+	char *password = config->redis_password;
+	FILE *file = fopen(config->redis_password_file, "re");
+	const char *read;
+
+	if (!file)
+		return failed(reterr_text, reterr_size, "cannot be read",
+		              strerror(errno));
+	read = fgets(password, CONFIG_PASSWORD_SIZE, file);
+	fclose(file);
+	if (!read)
+		password[0] = '\0';
+	if (strlen(password) == CONFIG_PASSWORD_SIZE - 1)
+		return failed(reterr_text, reterr_size, "is too long",
+		              "expected 510 bytes at most");
+	password[strcspn(password, "\r\n")] = '\0';
+	if (password[0] == '\0')
+		return failed(reterr_text, reterr_size, "is missing",
+		              "the file's first line is empty");
+	return 0;
+}
+
+static int read_variable(struct config *config, char *reterr_text,
+                         size_t reterr_size)
+{
+	const char *password = getenv(variable);
+
+	if (!password)
+		return 0;
+	if (strlen(password) >= CONFIG_PASSWORD_SIZE - 1)
+		return failed(reterr_text, reterr_size, "is too long",
+		              "expected 510 bytes at most");
+	strcpy(config->redis_password, password);
+	return 0;
+}
+
+int config_redis_finish(struct config *config, bool password, char *reterr_text,
+                        size_t reterr_size)
+{
+	int rc = 0;
+
+	if (password && config->redis_password_file[0] != '\0')
+		rc = read_file(config, reterr_text, reterr_size);
+	else if (password)
+		rc = read_variable(config, reterr_text, reterr_size);
+	config->redis = (struct redis_options){
+	    .servers = config->redis_servers,
+	    .n_servers = config->n_redis_servers,
+	    .username = config->redis_username,
+	    .password = config->redis_password,
+	    .database = config->redis_database,
+	    .client_name = config->redis_client_name,
+	    .prefix = config->redis_prefix,
+	    .timeout_ms = config->redis_timeout_ms,
+	    .connect_timeout_ms = config->redis_connect_timeout_ms,
+	    .allow_eviction = config->redis_eviction == CONFIG_EVICTION_ALLOW,
+	    .tls_server_name = "",
+	};
+	if (rc == 0 && config->redis.username[0] != '\0' &&
+	    config->redis.password[0] == '\0' && password)
+		return failed(reterr_text, reterr_size, "is missing",
+		              "a username needs one");
+	return rc;
+}

@@ -1,0 +1,594 @@
+#include "agent/store/redis.h"
+
+#include <assert.h>
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "agent/store/redis_store.h"
+
+enum {
+	/* A time limit is looked at that often while it runs. */
+	TICKS = 16,
+	/* Nodes that send an operation to each other for ever. */
+	REDIRECTS_MAX = 8,
+};
+
+static const double TICK_MIN_S = .001;
+static const double TICK_MAX_S = .025;
+
+/* One operation: in a list of its client while somebody waits for it, and with
+ * its node while a reply may come. */
+struct redis_op {
+	struct redis_request request; /* first */
+	struct redis_client *client;
+	struct redis_node *node;
+	struct store_call *call; /* NULL: nobody waits any more */
+	struct redis_ops *list;  /* which it is in; NULL: none */
+	struct redis_op *next;
+	struct redis_op *prev;
+	uint64_t until; /* client->ticks */
+	unsigned redirects;
+	bool cancelled; /* what it did stays */
+	enum record_op_type type;
+	enum reason reason; /* in `refused` */
+	uint8_t record_key[RECORD_KEY_SIZE];
+	uint8_t owner[RECORD_OWNER_SIZE];
+};
+
+/* --- lists -------------------------------------------------------------- */
+
+static void ops_remove(struct redis_op *op)
+{
+	struct redis_ops *list = op->list;
+
+	if (!list)
+		return;
+	if (op->prev)
+		op->prev->next = op->next;
+	else
+		list->first = op->next;
+	if (op->next)
+		op->next->prev = op->prev;
+	else
+		list->last = op->prev;
+	op->list = NULL;
+}
+
+static void ops_append(struct redis_ops *list, struct redis_op *op)
+{
+	ops_remove(op);
+	op->list = list;
+	op->next = NULL;
+	op->prev = list->last;
+	if (list->last)
+		list->last->next = op;
+	else
+		list->first = op;
+	list->last = op;
+}
+
+static struct redis_op *op_new(struct redis_client *client)
+{
+	struct redis_op *op = client->spare;
+
+	if (op)
+		client->spare = op->next;
+	else
+		op = malloc(sizeof(*op));
+	if (op)
+		*op = (struct redis_op){.client = client};
+	return op;
+}
+
+static void op_free(struct redis_op *op)
+{
+	ops_remove(op);
+	op->next = op->client->spare;
+	op->client->spare = op;
+}
+
+/* --- answers ------------------------------------------------------------ */
+
+static void count(struct redis_store *store, const struct record_op *op,
+                  const struct record_answer *answer)
+{
+	struct redis_counters *c = &store->counters;
+
+	if (answer->health != REASON_NONE)
+		redis_count(&c->failed);
+	else if (answer->result == RECORD_GRANTED)
+		redis_count(&c->granted);
+	else if (answer->result == RECORD_SETTLED)
+		redis_count(&c->settled);
+	else if (answer->result == RECORD_LOST)
+		redis_count(&c->lost);
+	else if (op->type == RECORD_OP_CLAIM)
+		redis_count(&c->found);
+}
+
+static void set_failing(struct redis_store *store, enum reason health)
+{
+	const bool failing = health == REASON_STORE_FAILED ||
+	                     health == REASON_STORE_FULL ||
+	                     health == REASON_STORE_SLOW;
+
+	/* Written by every loop, so only when it changes. */
+	if (atomic_load_explicit(&store->failing, memory_order_relaxed) !=
+	    failing)
+		atomic_store(&store->failing, failing);
+}
+
+/* Answers who waits; the operation is nobody's any more. */
+static void give(struct redis_op *op, const struct record_answer *answer)
+{
+	struct redis_store *store = redis_store_of(op->client);
+	struct store_call *call = op->call;
+
+	op->call = NULL;
+	ops_remove(op);
+	count(store, &call->op, answer);
+	set_failing(store, answer->health);
+	call->driver_data = NULL;
+	call->done(call, answer);
+}
+
+static void give_failure(struct redis_op *op, enum reason reason)
+{
+	give(op, &(struct record_answer){.health = reason});
+}
+
+/* --- from client to node ------------------------------------------------ */
+
+/* To be answered when submit has returned. */
+static void refuse(struct redis_op *op, enum reason reason)
+{
+	op->reason = reason;
+	ops_append(&op->client->refused, op);
+	ev_idle_start(op->client->loop, &op->client->idle);
+}
+
+static void on_asking(struct redis_request *request,
+                      const struct redisReply *reply)
+{
+	(void)reply;
+	free(request);
+}
+
+/* Lets the next command see a slot that is on its way to the node. */
+static bool say_asking(struct redis_node *node)
+{
+	struct redis_request *request = calloc(1, sizeof(*request));
+	struct redis_command command = {.n = 0};
+
+	if (!request)
+		return false;
+	redis_command_add_text(&command, "ASKING");
+	request->done = on_asking;
+	if (redis_node_send(node, request, &command))
+		return true;
+	free(request);
+	return false;
+}
+
+static void on_reply(struct redis_request *request,
+                     const struct redisReply *reply);
+
+/* False when the node cannot be asked now. */
+static bool say(struct redis_op *op, struct redis_node *node, unsigned how)
+{
+	struct redis_store *store = redis_store_of(op->client);
+	struct redis_command command;
+
+	if (redis_info_set_nx_get(redis_node_info(node)))
+		how |= REDIS_HOW_SET;
+	redis_command_op(&command, &store->dialect, &op->call->op, how);
+	op->node = node;
+	op->request.done = on_reply;
+	if (!redis_node_send(node, &op->request, &command))
+		return false;
+	redis_count(&store->counters.round_trips);
+	return true;
+}
+
+/* Says it to whoever has the record. */
+static bool say_to_owner(struct redis_op *op)
+{
+	struct redis_topology *topology = op->client->topology;
+	struct redis_node *node =
+	    topology->driver->node_of(topology, op->record_key);
+
+	return node && say(op, node, 0);
+}
+
+/* --- from node to client ------------------------------------------------ */
+
+/* Nobody waits for it any more: what it may have locked is to be released. */
+static void forget(struct redis_op *op, const struct redisReply *reply)
+{
+	const bool unknown = !reply && op->request.sent;
+	const bool granted = reply && reply->type == REDIS_REPLY_NIL;
+
+	if (op->type == RECORD_OP_CLAIM && (unknown || granted) &&
+	    !op->cancelled && !op->client->closing)
+		redis_release_later(op->client, op->record_key, op->owner,
+		                    unknown);
+	op_free(op);
+}
+
+/* Says it again if the reply means that it was not executed. */
+static bool say_again(struct redis_op *op, const struct redisReply *reply)
+{
+	struct redis_topology *topology = op->client->topology;
+	struct redis_node *node = op->node;
+
+	if (reply->type != REDIS_REPLY_ERROR || ++op->redirects > REDIRECTS_MAX)
+		return false;
+	if (redis_command_error(reply) == REDIS_ERROR_NOSCRIPT)
+		return say(op, op->node, REDIS_HOW_EVAL);
+	switch (topology->driver->redirect(topology, op->node, op->record_key,
+	                                   reply, &node)) {
+	case REDIS_REDIRECT_AGAIN:
+		return say(op, node, 0);
+	case REDIS_REDIRECT_ASK:
+		/* A script that is said whole is one thing less to go wrong. */
+		return say_asking(node) && say(op, node, REDIS_HOW_EVAL);
+	case REDIS_REDIRECT_LATER:
+		ops_append(&op->client->later, op);
+		return true;
+	case REDIS_REDIRECT_NONE:
+		break;
+	}
+	return false;
+}
+
+/* An error reply may say that the server is not what it was. */
+static void look_at_error(struct redis_op *op, const struct redisReply *reply)
+{
+	struct redis_store *store = redis_store_of(op->client);
+	char text[REDIS_INFO_WARNING_SIZE];
+
+	if (reply->type != REDIS_REPLY_ERROR)
+		return;
+	snprintf(text, sizeof(text), "replied %.200s", reply->str);
+	if (redis_command_error(reply) == REDIS_ERROR_SERVER)
+		redis_node_retire(op->node, text);
+	redis_report_error(store, op->node, text);
+}
+
+static void on_reply(struct redis_request *request,
+                     const struct redisReply *reply)
+{
+	struct redis_op *op = (struct redis_op *)request;
+	struct record_answer answer;
+	struct record found;
+
+	if (!op->call) {
+		forget(op, reply);
+		return;
+	}
+	if (!reply) {
+		give_failure(op, REASON_STORE_FAILED);
+		forget(op, NULL);
+		return;
+	}
+	redis_node_worked(op->node);
+	if (say_again(op, reply))
+		return;
+	look_at_error(op, reply);
+	redis_command_answer(&op->call->op, reply, &found, &answer);
+	give(op, &answer);
+	op_free(op);
+}
+
+/* --- time --------------------------------------------------------------- */
+
+/* The time of the operation is over. */
+static void time_out(struct redis_op *op)
+{
+	struct redis_store *store = redis_store_of(op->client);
+	const bool later = op->list == &op->client->later;
+
+	redis_count(&store->counters.time_outs);
+	give_failure(op, REASON_STORE_SLOW);
+	if (later || redis_node_withdraw(op->node, &op->request))
+		op_free(op);
+	else
+		redis_node_timed_out(op->node);
+}
+
+/* In order of the deadlines: one that was put off may be older than the last.
+ */
+static void wait_again(struct redis_op *op)
+{
+	struct redis_ops *list = &op->client->waiting;
+	struct redis_op *before = list->last;
+
+	ops_remove(op);
+	while (before && before->until > op->until)
+		before = before->prev;
+	op->list = list;
+	op->prev = before;
+	op->next = before ? before->next : list->first;
+	if (op->next)
+		op->next->prev = op;
+	else
+		list->last = op;
+	if (before)
+		before->next = op;
+	else
+		list->first = op;
+}
+
+/* What had to be said later. */
+static void say_later(struct redis_client *client)
+{
+	struct redis_ops *later = &client->later;
+	struct redis_op *last = later->last;
+	struct redis_op *op;
+
+	/* What is put off once more comes behind the last. */
+	while (last && (op = later->first)) {
+		const bool end = op == last;
+
+		wait_again(op);
+		if (!say_to_owner(op))
+			refuse(op, REASON_STORE_FAILED);
+		if (end)
+			break;
+	}
+}
+
+static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	struct redis_client *client = w->data;
+	struct redis_op *op;
+
+	(void)revents;
+	client->ticks++;
+	say_later(client);
+	while ((op = client->waiting.first) && op->until <= client->ticks)
+		time_out(op);
+	if (!client->waiting.first && !client->later.first)
+		ev_timer_stop(loop, w);
+}
+
+/* Its being started is all that matters: the loop does not sleep then. */
+static void on_idle(struct ev_loop *loop, ev_idle *w, int revents)
+{
+	(void)loop;
+	(void)w;
+	(void)revents;
+}
+
+/* --- what was refused --------------------------------------------------- */
+
+/* There is no memory to remember the call with but its own. */
+static void starve(struct redis_client *client, struct store_call *call)
+{
+	call->driver_data = client;
+	call->prev = NULL;
+	call->next = client->starved;
+	if (call->next)
+		call->next->prev = call;
+	client->starved = call;
+	ev_idle_start(client->loop, &client->idle);
+}
+
+static void feed(struct redis_client *client, struct store_call *call)
+{
+	call->driver_data = NULL;
+	if (call->prev)
+		call->prev->next = call->next;
+	else
+		client->starved = call->next;
+	if (call->next)
+		call->next->prev = call->prev;
+}
+
+static void answer_starved(struct redis_client *client)
+{
+	struct store_call *call;
+
+	while ((call = client->starved)) {
+		feed(client, call);
+		redis_count(&redis_store_of(client)->counters.failed);
+		call->done(call,
+		           &(struct record_answer){.health = REASON_NO_MEMORY});
+	}
+}
+
+/* Answers what was refused; what that brings waits for the next turn. */
+static void on_prepare(struct ev_loop *loop, ev_prepare *w, int revents)
+{
+	struct redis_client *client = w->data;
+	struct redis_op *last = client->refused.last;
+	struct redis_op *op;
+	bool end = false;
+
+	(void)revents;
+	while (last && !end && (op = client->refused.first)) {
+		end = op == last;
+		give_failure(op, op->reason);
+		op_free(op);
+	}
+	answer_starved(client);
+	if (!client->refused.first)
+		ev_idle_stop(loop, &client->idle);
+}
+
+/* --- nodes -------------------------------------------------------------- */
+
+static void on_node_ready(void *cookie, struct redis_node *node)
+{
+	struct redis_client *client = cookie;
+	struct redis_store *store = redis_store_of(client);
+
+	redis_count(&store->counters.connects);
+	redis_report_ready(store, node);
+}
+
+static void on_node_down(void *cookie, struct redis_node *node, const char *why)
+{
+	struct redis_client *client = cookie;
+
+	(void)node;
+	redis_report_down(redis_store_of(client), why);
+}
+
+static void on_node_slow(void *cookie, struct redis_node *node, bool slow)
+{
+	struct redis_client *client = cookie;
+
+	if (slow)
+		redis_report_down(redis_store_of(client),
+		                  redis_node_failure(node));
+	else
+		redis_report_ready(redis_store_of(client), node);
+}
+
+static const struct redis_node_handler node_handler = {
+    .ready = on_node_ready,
+    .down = on_node_down,
+    .slow = on_node_slow,
+};
+
+/* --- clients ------------------------------------------------------------ */
+
+static void start_watchers(struct redis_client *client)
+{
+	const double timeout_s =
+	    (double)redis_store_of(client)->redis->timeout_ms / 1e3;
+	double tick_s = timeout_s / TICKS;
+
+	if (tick_s < TICK_MIN_S)
+		tick_s = TICK_MIN_S;
+	if (tick_s > TICK_MAX_S)
+		tick_s = TICK_MAX_S;
+	/* One more: the first tick may come at once. */
+	client->ticks_limit = (uint64_t)(timeout_s / tick_s + .999) + 1;
+	ev_timer_init(&client->tick, on_tick, 0., tick_s);
+	client->tick.data = client;
+	ev_idle_init(&client->idle, on_idle);
+	ev_prepare_init(&client->prepare, on_prepare);
+	/* Behind other end-of-turn work, before the nodes write. */
+	ev_set_priority(&client->prepare, EV_MINPRI + 1);
+	client->prepare.data = client;
+	ev_prepare_start(client->loop, &client->prepare);
+	redis_release_start(client);
+}
+
+static void free_all(struct redis_client *client)
+{
+	struct redis_op *op;
+
+	client->closing = true;
+	ev_prepare_stop(client->loop, &client->prepare);
+	ev_idle_stop(client->loop, &client->idle);
+	ev_timer_stop(client->loop, &client->tick);
+	redis_release_stop(client);
+	redis_survey_stop(client);
+	while ((op = client->waiting.first)) {
+		op->call = NULL;
+		ops_remove(op); /* its node has it */
+	}
+	while ((op = client->refused.first))
+		op_free(op);
+	while ((op = client->later.first))
+		op_free(op);
+	if (client->topology)
+		client->topology->driver->free(client->topology);
+	while ((op = client->spare)) {
+		client->spare = op->next;
+		free(op);
+	}
+	redis_orphans_clear(&client->orphans);
+	free(client);
+}
+
+static struct store_client *redis_attach(struct store *base,
+                                         struct ev_loop *loop)
+{
+	struct redis_store *store = (struct redis_store *)base;
+	struct redis_client *client = calloc(1, sizeof(*client));
+	struct redis_topology_setup setup = {
+	    .loop = loop,
+	    .redis = store->redis,
+	    .handler = &node_handler,
+	    .cookie = client,
+	};
+
+	if (!client)
+		return NULL;
+	client->base.store = base;
+	client->loop = loop;
+	start_watchers(client);
+	client->topology = store->topology->new (&setup);
+	if (!client->topology) {
+		free_all(client);
+		return NULL;
+	}
+	redis_survey_start(client);
+	return &client->base;
+}
+
+static void redis_detach(struct store_client *base)
+{
+	free_all((struct redis_client *)base);
+}
+
+static void redis_submit(struct store_client *base, struct store_call *call)
+{
+	struct redis_client *client = (struct redis_client *)base;
+	struct redis_op *op = op_new(client);
+
+	if (!op) {
+		starve(client, call);
+		return;
+	}
+	op->call = call;
+	op->type = call->op.type;
+	op->until = client->ticks + client->ticks_limit;
+	memcpy(op->record_key, call->op.record_key, RECORD_KEY_SIZE);
+	memcpy(op->owner, call->op.record.owner, RECORD_OWNER_SIZE);
+	call->driver_data = op;
+	ops_append(&client->waiting, op);
+	if (!ev_is_active(&client->tick))
+		ev_timer_again(client->loop, &client->tick);
+	if (!say_to_owner(op))
+		refuse(op, REASON_STORE_FAILED);
+}
+
+static void redis_cancel(struct store_client *base, struct store_call *call)
+{
+	struct redis_client *client = (struct redis_client *)base;
+	struct redis_op *op = call->driver_data;
+	bool with_node;
+
+	if (call->driver_data == client) {
+		feed(client, call);
+		return;
+	}
+	if (!op)
+		return; /* answered */
+	call->driver_data = NULL;
+	with_node = op->list == &client->waiting;
+	op->call = NULL;
+	op->cancelled = true;
+	ops_remove(op);
+	if (!with_node || redis_node_withdraw(op->node, &op->request))
+		op_free(op);
+}
+
+const struct store_driver redis_driver = {
+    .name = "redis",
+    .open = redis_open,
+    .close = redis_close,
+    .attach = redis_attach,
+    .detach = redis_detach,
+    .submit = redis_submit,
+    .cancel = redis_cancel,
+    .healthy = redis_healthy,
+    .stats = redis_stats,
+    .scan = redis_scan,
+};

@@ -1,0 +1,28 @@
+/* agent/store/redis_options.h: how the redis driver reaches its servers: made
+ * by the shell from the section [redis], borrowed by the store while it is
+ * open. */
+#ifndef AGENT_STORE_REDIS_OPTIONS_H
+#define AGENT_STORE_REDIS_OPTIONS_H
+
+#include <stdint.h>
+
+#include "agent/net/endpoint.h"
+
+struct tls;
+
+struct redis_options {
+	const struct endpoint *servers; /* the single one is the first */
+	size_t n_servers;
+	const char *username; /* "": the default user */
+	const char *password; /* "": none */
+	uint64_t database;
+	const char *client_name; /* "": none */
+	const char *prefix;      /* of the keys */
+	uint64_t timeout_ms;     /* of an operation */
+	uint64_t connect_timeout_ms;
+	bool allow_eviction; /* a server that may drop keys is good enough */
+	struct tls *tls;     /* NULL: none */
+	const char *tls_server_name; /* "": the host as it is written */
+};
+
+#endif
