@@ -231,6 +231,9 @@ if build build-gcc-asan gcc "$sanitize"; then
 	run_tests build-gcc-asan unit -LE integration -j "$jobs"
 	run_tests build-gcc-asan integration -L integration
 fi
+if ! $quick && [[ package =~ $only ]]; then
+	counted_step package bash tests/package/run.sh build-gcc
+fi
 if ! $quick; then
 	if build build-clang-asan clang "$sanitize" -DFUZZING=ON; then
 		run_tests build-clang-asan unit -LE integration -j "$jobs"

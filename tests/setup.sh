@@ -3,22 +3,25 @@
 # only those that are missing: a machine that has them all needs neither root
 # nor a network.
 #
-#     tests/setup.sh [--bench]
+#     tests/setup.sh [--bench | --package]
 set -euo pipefail
 
-packages=(
-	# build
-	gcc libc6-dev cmake ninja-build pkgconf libev-dev liblmdb-dev
-	libhiredis-dev libinih-dev libssl-dev libsystemd-dev libisal-dev libmicrohttpd-dev
-	# test
-	binutils clang clang-format clang-tidy curl haproxy libclang-rt-14-dev
-	libcmocka-dev llvm
-	lmdb-utils mandoc openssl procps redis-server shellcheck socat spin systemd
-	varnish
+build=(
+	gcc libc6-dev cmake ninja-build pkgconf libev-dev libhiredis-dev
+	libinih-dev libisal-dev liblmdb-dev libmicrohttpd-dev libssl-dev
+	libsystemd-dev
 )
-if [[ ${1-} == --bench ]]; then
-	packages+=(wrk)
-fi
+packaging=(binutils dpkg-dev file gzip)
+test=(
+	clang clang-format clang-tidy curl haproxy libclang-rt-14-dev
+	libcmocka-dev lintian llvm lmdb-utils mandoc openssl procps redis-server
+	shellcheck socat systemd varnish
+)
+case ${1-} in
+--package) packages=("${build[@]}" "${packaging[@]}") ;;
+--bench) packages=("${build[@]}" "${packaging[@]}" "${test[@]}" wrk) ;;
+*) packages=("${build[@]}" "${packaging[@]}" "${test[@]}") ;;
+esac
 
 missing=()
 for package in "${packages[@]}"; do
