@@ -48,6 +48,11 @@ struct config {
 	enum log_target log_target;
 	enum log_level log_level;
 
+	/* [tls]; "" is none */
+	char *tls_certificate;
+	char *tls_key;
+	char *tls_client_ca;
+
 	/* [store] */
 	char *store_driver;
 	char *store_path;

@@ -16,6 +16,7 @@ static int failed(const char *item, char *reterr_text, size_t reterr_size,
 struct addresses {
 	struct address *list;
 	size_t *n;
+	bool may_tls;
 };
 
 static struct addresses addresses_of(const struct config_option *o,
@@ -23,9 +24,9 @@ static struct addresses addresses_of(const struct config_option *o,
 {
 	if (o->offset == offsetof(struct config, notices_listen))
 		return (struct addresses){config->notices_listen,
-		                          &config->n_notices_listen};
+		                          &config->n_notices_listen, false};
 	assert(o->offset == offsetof(struct config, listen));
-	return (struct addresses){config->listen, &config->n_listen};
+	return (struct addresses){config->listen, &config->n_listen, true};
 }
 
 static int add_address(struct addresses to, const char *item, char *reterr_text,
@@ -40,6 +41,9 @@ static int add_address(struct addresses to, const char *item, char *reterr_text,
 		              "is one too many");
 	if (address_parse(item, address, reterr_text, reterr_size) < 0)
 		return -1;
+	if (address->tls && !to.may_tls)
+		return failed(item, reterr_text, reterr_size,
+		              "cannot have TLS; expected it without tls:");
 	address_format(address, text, sizeof(text));
 	for (size_t i = 0; i < *to.n; i++) {
 		address_format(&to.list[i], other, sizeof(other));
@@ -106,14 +110,14 @@ static const char *read_status(const char *text, unsigned *ret_first,
 	return text + 3;
 }
 
-static int add_statuses(struct policy *policy, const char *item,
+static int add_statuses(struct policy_statuses *statuses, const char *item,
                         char *reterr_text, size_t reterr_size)
 {
-	bool stored = item[0] != '!';
+	bool there = item[0] != '!';
 	unsigned first;
 	unsigned last;
 	unsigned end;
-	const char *rest = read_status(item + !stored, &first, &last);
+	const char *rest = read_status(item + !there, &first, &last);
 
 	if (rest && *rest == '-') {
 		/* `200-299`: two statuses, not `2xx`. */
@@ -128,12 +132,12 @@ static int add_statuses(struct policy *policy, const char *item,
 	if (last < first)
 		return failed(item, reterr_text, reterr_size,
 		              "ends before it begins; " STATUS_EXPECTED);
-	policy_set_stored(policy, first, last, stored);
+	policy_statuses_set(statuses, first, last, there);
 	return 0;
 }
 
 /* One item for each run of statuses within a hundred. */
-static bool status_item(const struct policy *policy, size_t index,
+static bool status_item(const struct policy_statuses *statuses, size_t index,
                         char ret_text[CONFIG_LIST_ITEM_SIZE])
 {
 	unsigned first = POLICY_STATUS_MIN;
@@ -141,10 +145,10 @@ static bool status_item(const struct policy *policy, size_t index,
 	while (first <= POLICY_STATUS_MAX) {
 		unsigned last = first;
 
-		while (policy_stores(policy, last) && last % 100 < 99 &&
-		       policy_stores(policy, last + 1))
+		while (policy_statuses_has(statuses, last) && last % 100 < 99 &&
+		       policy_statuses_has(statuses, last + 1))
 			last++;
-		if (policy_stores(policy, first) && index-- == 0) {
+		if (policy_statuses_has(statuses, first) && index-- == 0) {
 			if (last - first == 99)
 				snprintf(ret_text, CONFIG_LIST_ITEM_SIZE,
 				         "%uxx", first / 100);
@@ -161,12 +165,12 @@ static bool status_item(const struct policy *policy, size_t index,
 	return false;
 }
 
-static size_t count_statuses(const struct policy *policy)
+static size_t count_statuses(const struct policy_statuses *statuses)
 {
 	size_t n = 0;
 
 	for (unsigned s = POLICY_STATUS_MIN; s <= POLICY_STATUS_MAX; s++)
-		n += policy_stores(policy, s);
+		n += policy_statuses_has(statuses, s);
 	return n;
 }
 
@@ -221,12 +225,59 @@ static void clear_headers(struct policy *policy)
 	policy->n_drops = 0;
 }
 
+/* --- flags: some of the choices --- */
+
+static int add_flag(const struct config_option *o, unsigned *flags,
+                    const char *item, char *reterr_text, size_t reterr_size)
+{
+	size_t used;
+
+	for (const struct config_choice *c = o->choices; c->text; c++) {
+		if (strcmp(c->text, item) != 0)
+			continue;
+		if (*flags & c->value)
+			return failed(item, reterr_text, reterr_size,
+			              "is listed twice");
+		*flags |= c->value;
+		return 0;
+	}
+	used = (size_t)snprintf(reterr_text, reterr_size, "\"%s\" is none of",
+	                        item);
+	for (const struct config_choice *c = o->choices;
+	     c->text && used < reterr_size; c++)
+		used += (size_t)snprintf(reterr_text + used, reterr_size - used,
+		                         " %s", c->text);
+	return -1;
+}
+
+static const char *flag_item(const struct config_option *o, unsigned flags,
+                             size_t index)
+{
+	for (const struct config_choice *c = o->choices; c->text; c++) {
+		if ((flags & c->value) && index-- == 0)
+			return c->text;
+	}
+	return NULL;
+}
+
 /* --- all of them --- */
+
+static void *field_of(const struct config_option *o, void *object)
+{
+	return (char *)object + o->offset;
+}
+
+static const void *const_field_of(const struct config_option *o,
+                                  const void *object)
+{
+	return (const char *)object + o->offset;
+}
 
 bool config_list_is(enum config_type type)
 {
 	return type == CONFIG_TYPE_ADDRESSES || type == CONFIG_TYPE_SERVERS ||
-	       type == CONFIG_TYPE_STATUSES || type == CONFIG_TYPE_HEADERS;
+	       type == CONFIG_TYPE_STATUSES || type == CONFIG_TYPE_HEADERS ||
+	       type == CONFIG_TYPE_FLAGS;
 }
 
 void config_list_clear(const struct config_option *o, void *object)
@@ -236,8 +287,10 @@ void config_list_clear(const struct config_option *o, void *object)
 	else if (o->type == CONFIG_TYPE_SERVERS)
 		((struct config *)object)->n_redis_servers = 0;
 	else if (o->type == CONFIG_TYPE_STATUSES)
-		policy_set_stored(object, POLICY_STATUS_MIN, POLICY_STATUS_MAX,
-		                  false);
+		policy_statuses_set(field_of(o, object), POLICY_STATUS_MIN,
+		                    POLICY_STATUS_MAX, false);
+	else if (o->type == CONFIG_TYPE_FLAGS)
+		*(unsigned *)field_of(o, object) = 0;
 	else if (o->type == CONFIG_TYPE_HEADERS)
 		clear_headers(object);
 }
@@ -254,7 +307,11 @@ int config_list_add(const struct config_option *o, void *object,
 	if (o->type == CONFIG_TYPE_SERVERS)
 		return add_server(object, item, reterr_text, reterr_size);
 	if (o->type == CONFIG_TYPE_STATUSES)
-		return add_statuses(object, item, reterr_text, reterr_size);
+		return add_statuses(field_of(o, object), item, reterr_text,
+		                    reterr_size);
+	if (o->type == CONFIG_TYPE_FLAGS)
+		return add_flag(o, field_of(o, object), item, reterr_text,
+		                reterr_size);
 	return add_header(object, item, reterr_text, reterr_size);
 }
 
@@ -269,6 +326,11 @@ static const struct address *const_addresses(const struct config_option *o,
 	return notices ? config->notices_listen : config->listen;
 }
 
+static unsigned flags_of(const struct config_option *o, const void *object)
+{
+	return *(const unsigned *)const_field_of(o, object);
+}
+
 size_t config_list_count(const struct config_option *o, const void *object)
 {
 	size_t n;
@@ -281,7 +343,12 @@ size_t config_list_count(const struct config_option *o, const void *object)
 	if (o->type == CONFIG_TYPE_SERVERS)
 		return ((const struct config *)object)->n_redis_servers;
 	if (o->type == CONFIG_TYPE_STATUSES)
-		return count_statuses(object);
+		return count_statuses(const_field_of(o, object));
+	if (o->type == CONFIG_TYPE_FLAGS) {
+		for (n = 0; flag_item(o, flags_of(o, object), n);)
+			n++;
+		return n;
+	}
 	return ((const struct policy *)object)->n_drops;
 }
 
@@ -295,12 +362,15 @@ bool config_list_item(const struct config_option *o, const void *object,
 	if (o->type == CONFIG_TYPE_SERVERS)
 		return server_item(object, index, ret_text);
 	if (o->type == CONFIG_TYPE_STATUSES)
-		return status_item(policy, index, ret_text);
+		return status_item(const_field_of(o, object), index, ret_text);
 	if (index >= config_list_count(o, object))
 		return false;
 	if (o->type == CONFIG_TYPE_ADDRESSES)
 		address_format(const_addresses(o, object, &n) + index, ret_text,
 		               CONFIG_LIST_ITEM_SIZE);
+	else if (o->type == CONFIG_TYPE_FLAGS)
+		snprintf(ret_text, CONFIG_LIST_ITEM_SIZE, "%s",
+		         flag_item(o, flags_of(o, object), index));
 	else
 		snprintf(ret_text, CONFIG_LIST_ITEM_SIZE, "%s",
 		         policy->drops[index]);

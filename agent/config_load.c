@@ -28,25 +28,38 @@ static void set_defaults(struct config_loader *l)
 	}
 }
 
-/* What a policy does not set is as in [policy default]. */
+/* Sets what the section of a policy does not: as its own preset says, or else
+ * as in [policy default]. */
+static bool inherit_option(struct config_loader *l, size_t index,
+                           const struct config_option *o)
+{
+	struct policy *policy = &l->config->policies[index];
+	const char *text = NULL;
+	char what[CONFIG_LOADER_WHAT_MAX];
+
+	if (l->policies[index].lines[CONFIG_POLICY_preset])
+		text = config_table_preset(policy->preset, o);
+	if (text)
+		return config_value_set(o, policy, text, false, what,
+		                        sizeof(what)) == 0;
+	return index == 0 ||
+	       config_value_copy(o, policy, &l->config->policies[0]);
+}
+
 static void inherit(struct config_loader *l)
 {
-	for (size_t i = 1; i < l->config->n_policies; i++) {
-		struct policy *policy = &l->config->policies[i];
-
+	for (size_t i = 0; i < l->config->n_policies; i++) {
 		for (size_t j = 0; j < CONFIG_OPTION_COUNT; j++) {
 			const struct config_option *o =
 			    &config_table_options[j];
 
 			if (o->section != CONFIG_SECTION_POLICY ||
-			    l->policies[i].lines[j])
+			    l->policies[i].lines[j] || inherit_option(l, i, o))
 				continue;
-			if (!config_value_copy(o, policy,
-			                       &l->config->policies[0]))
-				config_loader_complain(
-				    l, l->policies[i].line,
-				    "[policy %s] %s: out of memory",
-				    policy->name, o->key);
+			config_loader_complain(l, l->policies[i].line,
+			                       "[policy %s] %s: out of memory",
+			                       l->config->policies[i].name,
+			                       o->key);
 		}
 	}
 }
@@ -83,6 +96,8 @@ static void check_times(struct config_loader *l, size_t index)
 		hold_line = lines[CONFIG_POLICY_response_ttl_ms];
 	if (!hold_line)
 		hold_line = lock_line;
+	if (!hold_line)
+		hold_line = lines[CONFIG_POLICY_preset];
 	if ((lock_line || index == 0) &&
 	    policy->lock_ttl_ms <= l->config->answer_timeout_ms)
 		config_loader_complain(
@@ -98,6 +113,50 @@ static void check_times(struct config_loader *l, size_t index)
 		    "[policy %s] on-lock-expiry = hold: nothing is left "
 		    "to hold when the lock ends; expected a response-ttl "
 		    "above lock-ttl",
+		    policy->name);
+}
+
+/* Files that belong to others. */
+static void check_tls(struct config_loader *l)
+{
+	const struct config *config = l->config;
+	const unsigned *agent = l->sections[CONFIG_SECTION_AGENT].lines;
+	const unsigned *tls = l->sections[CONFIG_SECTION_TLS].lines;
+	bool wanted = false;
+
+	if (*config->tls_certificate)
+		return;
+	for (size_t i = 0; i < config->n_listen; i++)
+		wanted = wanted || config->listen[i].tls;
+	if (wanted)
+		config_loader_complain(l, agent[CONFIG_AGENT_listen],
+		                       "[agent] listen: TLS needs a "
+		                       "certificate; expected certificate in "
+		                       "[tls]");
+	if (*config->tls_key)
+		config_loader_complain(l, tls[CONFIG_TLS_tls_key],
+		                       "[tls] key: there is no certificate for "
+		                       "it; expected certificate in [tls]");
+	if (*config->tls_client_ca)
+		config_loader_complain(l, tls[CONFIG_TLS_tls_client_ca],
+		                       "[tls] client-ca: there is no "
+		                       "certificate to serve TLS with; "
+		                       "expected certificate in [tls]");
+}
+
+static void check_retry_after(struct config_loader *l, size_t index)
+{
+	const struct policy *policy = &l->config->policies[index];
+	const unsigned *lines = l->policies[index].lines;
+	unsigned line = lines[CONFIG_POLICY_retry_after_min_s];
+
+	if (!line)
+		line = lines[CONFIG_POLICY_retry_after_max_s];
+	if (line && policy->retry_after_min_s > policy->retry_after_max_s)
+		config_loader_complain(
+		    l, line,
+		    "[policy %s] retry-after-min: is above retry-after-max; "
+		    "expected the smaller one",
 		    policy->name);
 }
 
@@ -128,8 +187,12 @@ static void finish(struct config_loader *l)
 	for (size_t i = 0; i < l->config->n_policies; i++)
 		check_place(l, &l->policies[i]);
 	/* A value that could not be read fits no other. */
-	for (size_t i = 0; i < l->config->n_policies && !l->mistakes; i++)
+	for (size_t i = 0; i < l->config->n_policies && !l->mistakes; i++) {
 		check_times(l, i);
+		check_retry_after(l, i);
+	}
+	if (!l->mistakes)
+		check_tls(l);
 	if (!l->mistakes)
 		finish_redis(l);
 }

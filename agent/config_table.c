@@ -48,6 +48,24 @@ static const struct config_choice durabilities[] = {
     {0},
 };
 
+static const struct config_choice presets[] = {
+    {"ietf", POLICY_PRESET_IETF},
+    {"stripe-v1", POLICY_PRESET_STRIPE_V1},
+    {0},
+};
+
+static const struct config_choice fingerprint_parts[] = {
+    {"method", POLICY_PART_METHOD}, {"path", POLICY_PART_PATH},
+    {"query", POLICY_PART_QUERY},   {"body", POLICY_PART_BODY},
+    {"digest", POLICY_PART_DIGEST}, {0},
+};
+
+static const struct config_choice oversize_requests[] = {
+    {"partial", POLICY_OVERSIZE_PARTIAL},
+    {"reject", POLICY_OVERSIZE_REJECT},
+    {0},
+};
+
 static const struct config_choice lock_expiries[] = {
     {"retry", POLICY_EXPIRY_RETRY},
     {"hold", POLICY_EXPIRY_HOLD},
@@ -81,6 +99,7 @@ static const struct config_choice unconfirmeds[] = {
 #define OBJECT_STORE   struct config
 #define OBJECT_REDIS   struct config
 #define OBJECT_NOTICES struct config
+#define OBJECT_TLS     struct config
 #define OBJECT_POLICY  struct policy
 
 const struct config_option config_table_options[CONFIG_OPTION_COUNT] = {
@@ -139,7 +158,8 @@ const struct config_section_row config_table_sections[CONFIG_SECTION_COUNT] = {
 #define SIZE_WORD            sizeof(char *)
 #define SIZE_SERVERS         sizeof(FIELD(struct config, redis_servers))
 #define SIZE_ADDRESSES       sizeof(FIELD(struct config, listen))
-#define SIZE_STATUSES        sizeof(FIELD(struct policy, stored))
+#define SIZE_STATUSES        sizeof(struct policy_statuses)
+#define SIZE_FLAGS           sizeof(unsigned)
 #define SIZE_HEADERS         sizeof(FIELD(struct policy, drops))
 #define SECTION(id, name, help)
 #define OPTION(section, key, field, type, default_, min, max, apply, help)    \
@@ -152,6 +172,35 @@ const struct config_section_row config_table_sections[CONFIG_SECTION_COUNT] = {
 #undef SECTION
 #undef OPTION
 #undef OPTION_CHOICE
+
+/* --- presets --- */
+
+static const struct {
+	enum policy_preset preset;
+	enum config_option_id option;
+	const char *text;
+} preset_values[] = {
+#define PRESET_VALUE(preset, field, text) \
+	{POLICY_PRESET_##preset, CONFIG_POLICY_##field, text},
+#include "agent/presets.def"
+#undef PRESET_VALUE
+};
+
+const char *config_table_preset(enum policy_preset preset,
+                                const struct config_option *o)
+{
+	const char *text = NULL;
+
+	for (size_t i = 0; i < sizeof(preset_values) / sizeof(*preset_values);
+	     i++) {
+		if (&config_table_options[preset_values[i].option] != o)
+			continue;
+		if (preset_values[i].preset == preset)
+			return preset_values[i].text;
+		text = o->fallback;
+	}
+	return text;
+}
 
 /* --- finding --- */
 

@@ -40,13 +40,15 @@ enum config_type {
 	CONFIG_TYPE_MODE,        /* 0660; unsigned */
 	CONFIG_TYPE_CHOICE,      /* one of the choices; an enum */
 	CONFIG_TYPE_NAME,        /* one of the choices; owned text */
-	CONFIG_TYPE_PATH,        /* /absolute; owned text of min..max bytes */
+	CONFIG_TYPE_PATH,        /* /absolute; owned text of min..max bytes;
+	                          * min 0: or nothing */
 	CONFIG_TYPE_WORD,        /* letters, digits, `._:@+-`; owned text of
 	                          * min..max bytes */
 	/* Lists of min..max items, between spaces or commas. */
 	CONFIG_TYPE_ADDRESSES, /* config.listen and config.notices_listen */
 	CONFIG_TYPE_SERVERS,   /* config.redis_servers */
-	CONFIG_TYPE_STATUSES,  /* policy.stored */
+	CONFIG_TYPE_STATUSES,  /* struct policy_statuses */
+	CONFIG_TYPE_FLAGS,     /* some of the choices; unsigned, a bit each */
 	CONFIG_TYPE_HEADERS,   /* policy.drops, policy.n_drops */
 	CONFIG_TYPES
 };
@@ -79,6 +81,11 @@ struct config_section_row {
 extern const struct config_option config_table_options[CONFIG_OPTION_COUNT];
 extern const struct config_section_row
     config_table_sections[CONFIG_SECTION_COUNT];
+
+/* What a policy that follows `preset` has where its section does not say
+ * otherwise; NULL when the presets do not speak of this option. */
+const char *config_table_preset(enum policy_preset preset,
+                                const struct config_option *o);
 
 /* The option called `key` in `section`, or NULL. */
 const struct config_option *config_table_find(enum config_section section,

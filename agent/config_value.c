@@ -250,7 +250,9 @@ int config_value_set(const struct config_option *o, void *object,
 int config_value_check(const struct config_option *o, const void *object,
                        char *reterr_text, size_t reterr_size)
 {
-	if (config_list_is(o->type) && config_list_count(o, object) < o->min)
+	const uint64_t min = o->type == CONFIG_TYPE_FLAGS ? 1 : o->min;
+
+	if (config_list_is(o->type) && config_list_count(o, object) < min)
 		return failed(o, reterr_text, reterr_size, "is empty");
 	return 0;
 }
@@ -259,8 +261,9 @@ int config_value_check(const struct config_option *o, const void *object,
 static size_t plain_size(const struct config_option *o)
 {
 	if (o->type == CONFIG_TYPE_STATUSES)
-		return sizeof(((struct policy *)0)->stored);
-	if (o->type == CONFIG_TYPE_CHOICE || o->type == CONFIG_TYPE_MODE)
+		return sizeof(struct policy_statuses);
+	if (o->type == CONFIG_TYPE_CHOICE || o->type == CONFIG_TYPE_MODE ||
+	    o->type == CONFIG_TYPE_FLAGS)
 		return sizeof(unsigned);
 	return sizeof(uint64_t);
 }
@@ -337,7 +340,7 @@ bool config_value_equal(const struct config_option *o, const void *a,
 static void expected_choice(const struct config_choice *choices, char *ret_text,
                             size_t size)
 {
-	size_t used = 0;
+	size_t used = strlen(ret_text);
 
 	for (const struct config_choice *c = choices; c->text; c++) {
 		const char *joint = c == choices    ? ""
@@ -367,14 +370,15 @@ void config_value_expected(const struct config_option *o,
 {
 	size_t size = CONFIG_VALUE_EXPECTED_SIZE;
 
+	strcpy(ret_text, o->type == CONFIG_TYPE_FLAGS ? "some of " : "");
 	if (is_number(o))
 		expected_number(o, ret_text, size);
 	else if (o->choices)
 		expected_choice(o->choices, ret_text, size);
 	else if (o->type == CONFIG_TYPE_PATH)
 		snprintf(ret_text, size,
-		         "an absolute path of at most %" PRIu64 " bytes",
-		         o->max);
+		         "an absolute path of at most %" PRIu64 " bytes%s",
+		         o->max, o->min == 0 ? ", or nothing" : "");
 	else if (o->type == CONFIG_TYPE_WORD)
 		snprintf(ret_text, size,
 		         "%" PRIu64 " to %" PRIu64

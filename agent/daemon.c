@@ -9,22 +9,21 @@
 
 #include "agent/clock.h"
 #include "agent/log.h"
-#include "agent/net/listener.h"
+#include "agent/sockets.h"
 #include "agent/store/store.h"
 #include "agent/worker.h"
 
 static const double DRAIN_LOOK_S = 0.01;
 static const double CLOCK_LOOK_S = 10.;
 
-enum { CLOCK_AHEAD_MS = 1000, LISTENERS_MAX = CONFIG_LISTEN_MAX };
+enum { CLOCK_AHEAD_MS = 1000 };
 
 struct daemon {
 	struct worker_shared shared; /* first: workers know only this */
 	struct ev_loop *loop;
-	struct config *config; /* in force */
-	struct config *first;  /* of the start: what a reload cannot change */
-	struct listener *listeners[LISTENERS_MAX];
-	size_t n_listeners;
+	struct config *config;   /* in force */
+	struct config *first;    /* of the start: what a reload cannot change */
+	struct sockets *sockets; /* NULL: closed, it drains */
 	struct worker **workers;
 	size_t n_workers;
 	bool accepting;
@@ -60,8 +59,7 @@ static void set_accepting(struct daemon *d, bool accepting)
 	if (d->accepting == accepting)
 		return;
 	d->accepting = accepting;
-	for (size_t i = 0; i < d->n_listeners; i++)
-		listener_pause(d->listeners[i], !accepting);
+	sockets_pause(d->sockets, !accepting);
 }
 
 /* Accepts only while there is room: refusing a HELLO instead would make
@@ -77,11 +75,11 @@ static void check_room(struct daemon *d)
 	set_accepting(d, room);
 }
 
-static void on_accepted(void *cookie, int fd)
+static void on_accepted(void *cookie, int fd, struct tls *tls)
 {
 	struct daemon *d = cookie;
 
-	worker_adopt(pick_worker(d), fd);
+	worker_adopt(pick_worker(d), fd, tls);
 	check_room(d);
 }
 
@@ -90,11 +88,6 @@ static void on_accept_failed(void *cookie, int error)
 	(void)cookie;
 	log_event(LOG_ACCEPT_FAILED, LOG_TEXT("error", strerror(error)));
 }
-
-static const struct listener_handler listener_handler = {
-    .accepted = on_accepted,
-    .failed = on_accept_failed,
-};
 
 static void on_worker_released(struct worker_shared *shared)
 {
@@ -113,10 +106,10 @@ static void on_released(struct ev_loop *loop, ev_async *async, int revents)
 		check_room(d);
 }
 
-static void close_listeners(struct daemon *d)
+static void close_sockets(struct daemon *d)
 {
-	while (d->n_listeners > 0)
-		listener_free(d->listeners[--d->n_listeners]);
+	sockets_close(d->sockets);
+	d->sockets = NULL;
 }
 
 static bool all_idle(const struct daemon *d)
@@ -164,7 +157,7 @@ static void on_terminate(struct ev_loop *loop, ev_signal *watcher, int revents)
 	d->draining = true;
 	sd_notify(0, "STOPPING=1\nSTATUS=Draining");
 	log_event(LOG_STOPPING, LOG_INT("signal", watcher->signum));
-	close_listeners(d);
+	close_sockets(d);
 	for (size_t i = 0; i < d->n_workers; i++)
 		worker_drain(d->workers[i]);
 	ev_timer_set(&d->drain_end, (double)d->config->drain_timeout_ms / 1e3,
@@ -223,6 +216,7 @@ static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int revents)
 {
 	struct daemon *d = watcher->data;
 	struct config *config;
+	char error[512];
 
 	(void)loop;
 	(void)revents;
@@ -231,6 +225,12 @@ static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int revents)
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
 	           (unsigned long long)clock_monotonic_ms() * 1000);
 	config = load_again(d);
+	if (config &&
+	    sockets_reload(d->sockets, config, error, sizeof(error)) < 0) {
+		log_event(LOG_RELOAD_FAILED, LOG_TEXT("error", error));
+		config_unref(config);
+		config = NULL;
+	}
 	if (config)
 		put_in_force(d, config);
 	sd_notify(0, "READY=1");
@@ -346,58 +346,16 @@ static void start_watchers(struct daemon *d)
 	}
 }
 
-static int add_listener(struct daemon *d, int fd, char *reterr_text,
-                        size_t reterr_size)
-{
-	struct listener *l;
-
-	if (d->n_listeners == LISTENERS_MAX) {
-		snprintf(reterr_text, reterr_size,
-		         "more than %d listening sockets", LISTENERS_MAX);
-		close(fd);
-		return -1;
-	}
-	l = listener_new(d->loop, fd, &listener_handler, d);
-	if (!l) {
-		snprintf(reterr_text, reterr_size, "out of memory");
-		close(fd);
-		return -1;
-	}
-	d->listeners[d->n_listeners++] = l;
-	return 0;
-}
-
-static void log_listening(int fd)
-{
-	char text[ADDRESS_TEXT_SIZE];
-
-	address_format_bound(fd, text, sizeof(text));
-	log_event(LOG_LISTENING, LOG_TEXT("address", text));
-}
-
 static int open_sockets(struct daemon *d, char *reterr_text, size_t reterr_size)
 {
-	const struct config *config = d->config;
-	int given = sd_listen_fds(1);
+	const struct sockets_handler handler = {
+	    .cookie = d,
+	    .accepted = on_accepted,
+	    .failed = on_accept_failed,
+	};
 
-	for (int i = 0; i < given; i++) {
-		log_listening(SD_LISTEN_FDS_START + i);
-		if (add_listener(d, SD_LISTEN_FDS_START + i, reterr_text,
-		                 reterr_size) < 0)
-			return -1;
-	}
-	for (size_t i = 0; given <= 0 && i < config->n_listen; i++) {
-		int fd =
-		    address_listen(&config->listen[i], (int)config->backlog,
-		                   config->unix_mode, reterr_text, reterr_size);
-
-		if (fd < 0)
-			return -1;
-		log_listening(fd);
-		if (add_listener(d, fd, reterr_text, reterr_size) < 0)
-			return -1;
-	}
-	return 0;
+	return sockets_open(&d->sockets, d->loop, d->config, &handler,
+	                    reterr_text, reterr_size);
 }
 
 static void on_store_event(enum store_event event, const char *text)
@@ -505,7 +463,7 @@ void daemon_free(struct daemon *d)
 {
 	if (!d)
 		return;
-	close_listeners(d);
+	close_sockets(d);
 	for (size_t i = 0; i < d->n_workers; i++)
 		worker_stop(d->workers[i]);
 	for (size_t i = 0; i < d->n_workers; i++)

@@ -7,6 +7,7 @@
 #include "agent/config.h"
 #include "agent/daemon.h"
 #include "agent/log.h"
+#include "agent/sockets.h"
 
 enum { EXIT_USAGE = 2 }; /* also: a mistake in the configuration */
 
@@ -123,8 +124,14 @@ static int run(struct config *config)
 
 static int act(enum action action, struct config *config)
 {
+	char error[512];
+
 	switch (action) {
 	case ACTION_CHECK:
+		if (sockets_check(config, error, sizeof(error)) < 0) {
+			fprintf(stderr, "%s: [tls] %s\n", config->path, error);
+			return EXIT_USAGE;
+		}
 		printf("%s: the configuration is valid\n",
 		       config->path ? config->path : "defaults");
 		return EXIT_SUCCESS;

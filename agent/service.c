@@ -298,15 +298,16 @@ static enum reason prepare_check(struct service *s, const struct message *m,
 	if (!*ret_policy)
 		return REASON_NO_POLICY;
 	ret_request->key = key_span(ret_key);
-	ret_request->body_partial = digest_body_partial(&check->request);
+	ret_request->body_partial =
+	    digest_body_partial(&check->request, *ret_policy);
 	ret_request->head =
 	    spoe_span_equal(check->request.method, spoe_span_of("HEAD"));
 	if (!digest_record_key(s->digest, check->scopes, check->n_scopes,
 	                       ret_request->key, ret_request->record_key) ||
-	    !digest_fingerprint(s->digest, &check->request,
+	    !digest_fingerprint(s->digest, &check->request, *ret_policy,
 	                        ret_request->fingerprint))
 		return REASON_INTERNAL;
-	return REASON_NONE;
+	return idem_admit(ret_request, *ret_policy);
 }
 
 static void start_check(struct service *s, struct notify *n,
@@ -396,6 +397,12 @@ static void start_complete(struct service *s, struct notify *n,
 	pending_step(p, &event);
 }
 
+/* HAProxy offers tune.bufsize - 4 as its largest frame. */
+static size_t buffer_size(const struct notify *n)
+{
+	return connection_session(n->connection)->max_frame_size;
+}
+
 static void take_complete(struct service *s, struct notify *n,
                           const struct message *m)
 {
@@ -411,9 +418,7 @@ static void take_complete(struct service *s, struct notify *n,
 		return;
 	}
 	response.noticed = s->noticed;
-	/* HAProxy offers tune.bufsize - 4 as its largest frame. */
-	response.buffer_size =
-	    connection_session(n->connection)->max_frame_size;
+	response.buffer_size = buffer_size(n);
 	start_complete(s, n, &ticket, &response);
 }
 
@@ -443,6 +448,7 @@ void service_notify(struct service *s, struct notify *n,
 	count_unknown(s, &message);
 	switch (message.kind) {
 	case MESSAGE_CHECK:
+		message.check.request.partial_max = buffer_size(n) / 2;
 		take_check(s, n, &message);
 		break;
 	case MESSAGE_COMPLETE:

@@ -7,6 +7,7 @@
 #include "agent/log.h"
 #include "agent/net/server.h"
 #include "agent/net/syslog.h"
+#include "agent/net/tls.h"
 #include "agent/notices.h"
 #include "agent/store/store.h"
 
@@ -17,12 +18,18 @@ static const double DRAIN_BEAT_S = 0.01;
  * heap. */
 enum { STACK_SIZE = 256 << 10 };
 
+/* A connection that is on its way to the worker. */
+struct arrival {
+	int fd;
+	struct tls *tls; /* a reference; NULL: none */
+};
+
 /* What others asked of the worker, until its loop takes it. */
 struct mailbox {
 	pthread_mutex_t lock;
-	int *fds;
-	size_t n_fds;
-	size_t fds_capacity;
+	struct arrival *arrivals;
+	size_t n_arrivals;
+	size_t arrivals_capacity;
 	struct config *config;
 	bool drain;
 	bool log_stats;
@@ -82,6 +89,15 @@ static void forget_connection(struct worker *w)
 	w->shared->released(w->shared);
 }
 
+static void log_tls_failed(const struct connection *c)
+{
+	char peer[ADDRESS_TEXT_SIZE];
+
+	connection_peer(c, peer, sizeof(peer));
+	log_event(LOG_TLS_FAILED, LOG_TEXT("peer", peer),
+	          LOG_TEXT("error", connection_failure(c)));
+}
+
 static void on_closed(void *cookie, struct connection *c,
                       enum connection_end end, enum spoe_status status)
 {
@@ -90,7 +106,9 @@ static void on_closed(void *cookie, struct connection *c,
 	                           ? LOG_PROTOCOL_ERROR
 	                           : LOG_CONNECTION_CLOSED;
 
-	if (log_enabled(event))
+	if (end == CONNECTION_END_TLS)
+		log_tls_failed(c);
+	else if (log_enabled(event))
 		log_event(event, LOG_TEXT("end", connection_end_text(end)),
 		          LOG_INT("status", status),
 		          LOG_TEXT("text", spoe_frame_status_text(status)),
@@ -105,11 +123,14 @@ static const struct connection_handler handler = {
     .closed = on_closed,
 };
 
-static void adopt_all(struct worker *w, const int *fds, size_t n_fds)
+static void adopt_all(struct worker *w, const struct arrival *arrivals,
+                      size_t n)
 {
-	for (size_t i = 0; i < n_fds; i++)
-		if (!server_adopt(w->server, fds[i]))
+	for (size_t i = 0; i < n; i++) {
+		if (!server_adopt(w->server, arrivals[i].fd, arrivals[i].tls))
 			forget_connection(w);
+		tls_unref(arrivals[i].tls);
+	}
 }
 
 static void drain(struct worker *w)
@@ -173,16 +194,16 @@ static void on_wake(struct ev_loop *loop, ev_async *async, int revents)
 	(void)revents;
 	pthread_mutex_lock(&w->mailbox.lock);
 	taken = w->mailbox;
-	w->mailbox.fds = NULL;
-	w->mailbox.n_fds = 0;
-	w->mailbox.fds_capacity = 0;
+	w->mailbox.arrivals = NULL;
+	w->mailbox.n_arrivals = 0;
+	w->mailbox.arrivals_capacity = 0;
 	w->mailbox.config = NULL;
 	w->mailbox.drain = false;
 	w->mailbox.log_stats = false;
 	pthread_mutex_unlock(&w->mailbox.lock);
 
-	adopt_all(w, taken.fds, taken.n_fds);
-	free(taken.fds);
+	adopt_all(w, taken.arrivals, taken.n_arrivals);
+	free(taken.arrivals);
 	if (taken.config) {
 		service_set_config(w->service, taken.config);
 		if (w->notices)
@@ -374,29 +395,31 @@ bool worker_start(struct worker *w)
 	return w->running;
 }
 
-static bool mailbox_add_fd(struct mailbox *m, int fd)
+static bool mailbox_add(struct mailbox *m, int fd, struct tls *tls)
 {
-	if (m->n_fds == m->fds_capacity) {
-		size_t capacity = m->fds_capacity ? 2 * m->fds_capacity : 16;
-		int *fds = realloc(m->fds, capacity * sizeof(*fds));
+	if (m->n_arrivals == m->arrivals_capacity) {
+		size_t capacity =
+		    m->arrivals_capacity ? 2 * m->arrivals_capacity : 16;
+		struct arrival *arrivals =
+		    realloc(m->arrivals, capacity * sizeof(*arrivals));
 
-		if (!fds)
+		if (!arrivals)
 			return false;
-		m->fds = fds;
-		m->fds_capacity = capacity;
+		m->arrivals = arrivals;
+		m->arrivals_capacity = capacity;
 	}
-	m->fds[m->n_fds++] = fd;
+	m->arrivals[m->n_arrivals++] = (struct arrival){fd, tls_ref(tls)};
 	return true;
 }
 
-void worker_adopt(struct worker *w, int fd)
+void worker_adopt(struct worker *w, int fd, struct tls *tls)
 {
 	bool added;
 
 	atomic_fetch_add(&w->connections, 1);
 	atomic_fetch_add(&w->shared->connections, 1);
 	pthread_mutex_lock(&w->mailbox.lock);
-	added = mailbox_add_fd(&w->mailbox, fd);
+	added = mailbox_add(&w->mailbox, fd, tls);
 	pthread_mutex_unlock(&w->mailbox.lock);
 	if (!added) {
 		close(fd);
@@ -462,9 +485,11 @@ void worker_stop(struct worker *w)
 
 static void mailbox_fini(struct mailbox *m)
 {
-	for (size_t i = 0; i < m->n_fds; i++)
-		close(m->fds[i]);
-	free(m->fds);
+	for (size_t i = 0; i < m->n_arrivals; i++) {
+		close(m->arrivals[i].fd);
+		tls_unref(m->arrivals[i].tls);
+	}
+	free(m->arrivals);
 	config_unref(m->config);
 	pthread_mutex_destroy(&m->lock);
 }

@@ -13,6 +13,7 @@
 
 struct worker;
 struct store;
+struct tls;
 
 /* What the workers of a process share; outlives them all. */
 struct worker_shared {
@@ -40,8 +41,9 @@ bool worker_start(struct worker *w);
 /* The functions below may be called from any thread; they take effect on the
  * worker's own. */
 
-/* Takes over the connected `fd` and serves it. */
-void worker_adopt(struct worker *w, int fd);
+/* Takes over the connected `fd` and serves it; with `tls` (NULL: none), of
+ * which it takes a reference, it speaks TLS there. */
+void worker_adopt(struct worker *w, int fd, struct tls *tls);
 void worker_set_config(struct worker *w, struct config *config);
 
 /* Answers what is in flight, then closes every connection. */

@@ -95,34 +95,58 @@ bool digest_record_key(struct digest *d, const struct spoe_span *scopes,
 	return finish(d, ret_key);
 }
 
-bool digest_body_partial(const struct digest_request *request)
+static bool digest_counts(const struct digest_request *request,
+                          const struct policy *policy)
 {
-	return !request->has_digest && request->body_size > request->body.size;
+	return request->has_digest &&
+	       (policy->fingerprint & POLICY_PART_DIGEST) != 0;
 }
 
-static void add_body(struct digest *d, const struct digest_request *request)
+bool digest_body_partial(const struct digest_request *request,
+                         const struct policy *policy)
 {
+	return !digest_counts(request, policy) &&
+	       (policy->fingerprint & POLICY_PART_BODY) != 0 &&
+	       request->body_size > request->body.size;
+}
+
+static void add_partial_body(struct digest *d,
+                             const struct digest_request *request)
+{
+	struct spoe_span beginning = request->body;
 	uint8_t size[sizeof(request->body_size)];
 	struct spoe_writer w = spoe_writer(size, sizeof(size));
+	bool done = spoe_writer_u64(&w, request->body_size);
 
-	if (request->has_digest) {
+	assert(done);
+	if (request->partial_max > 0 && beginning.size > request->partial_max)
+		beginning.size = request->partial_max;
+	add_field(d, TAG_PARTIAL_BODY, beginning);
+	add_field(d, TAG_BODY_SIZE, spoe_span(size, sizeof(size)));
+}
+
+static void add_body(struct digest *d, const struct digest_request *request,
+                     const struct policy *policy)
+{
+	if (digest_counts(request, policy))
 		add_field(d, TAG_DIGEST, request->digest);
-	} else if (digest_body_partial(request) &&
-	           spoe_writer_u64(&w, request->body_size)) {
-		add_field(d, TAG_PARTIAL_BODY, request->body);
-		add_field(d, TAG_BODY_SIZE, spoe_span(size, sizeof(size)));
-	} else {
+	else if (digest_body_partial(request, policy))
+		add_partial_body(d, request);
+	else if (policy->fingerprint & POLICY_PART_BODY)
 		add_field(d, TAG_BODY, request->body);
-	}
 }
 
 bool digest_fingerprint(struct digest *d, const struct digest_request *request,
+                        const struct policy *policy,
                         uint8_t ret_fingerprint[RECORD_FINGERPRINT_SIZE])
 {
 	start(d);
-	add_field(d, TAG_METHOD, request->method);
-	add_field(d, TAG_PATH, request->path);
-	add_field(d, TAG_QUERY, request->query);
-	add_body(d, request);
+	if (policy->fingerprint & POLICY_PART_METHOD)
+		add_field(d, TAG_METHOD, request->method);
+	if (policy->fingerprint & POLICY_PART_PATH)
+		add_field(d, TAG_PATH, request->path);
+	if (policy->fingerprint & POLICY_PART_QUERY)
+		add_field(d, TAG_QUERY, request->query);
+	add_body(d, request, policy);
 	return finish(d, ret_fingerprint);
 }

@@ -4,6 +4,7 @@
 #ifndef AGENT_CORE_DIGEST_H
 #define AGENT_CORE_DIGEST_H
 
+#include "agent/core/policy.h"
 #include "agent/core/record.h"
 
 enum { DIGEST_SCOPES_MAX = 8 };
@@ -30,14 +31,22 @@ struct digest_request {
 	uint64_t body_size;      /* advertised or available, bytes */
 	bool has_digest;         /* `digest` stands for the body */
 	struct spoe_span digest; /* any bytes */
+	/* So many bytes of a partial body count; 0: all that are there. Where
+	 * HAProxy cuts depends on the headers in front, and those may differ
+	 * when the request is repeated. */
+	size_t partial_max;
 };
 
-/* True when HAProxy had only a part of the body and no digest replaces it. */
-bool digest_body_partial(const struct digest_request *request);
+/* True when HAProxy had only a part of the body, and it counts: no digest
+ * replaces it, and the policy compares bodies. */
+bool digest_body_partial(const struct digest_request *request,
+                         const struct policy *policy);
 
-/* The fingerprint of `request`; a partial body adds its advertised size and is
- * marked. False when OpenSSL fails. */
+/* The fingerprint of `request`: the parts of it that the policy compares; a
+ * partial body adds its advertised size and is marked. False when OpenSSL
+ * fails. */
 bool digest_fingerprint(struct digest *d, const struct digest_request *request,
+                        const struct policy *policy,
                         uint8_t ret_fingerprint[RECORD_FINGERPRINT_SIZE]);
 
 #endif

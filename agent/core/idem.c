@@ -47,6 +47,8 @@ static int64_t retry_after_s(uint64_t deadline_ms, const struct policy *policy,
 	uint64_t left_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 0;
 	uint64_t left_s = left_ms / MS_PER_S + (left_ms % MS_PER_S != 0);
 
+	if (left_s < policy->retry_after_min_s)
+		left_s = policy->retry_after_min_s;
 	if (left_s > policy->retry_after_max_s)
 		left_s = policy->retry_after_max_s;
 	return left_s < 1 ? 1 : (int64_t)left_s;
@@ -107,6 +109,15 @@ static void decide_pending(const struct record *found,
 		decide_stored(found, request, now_ms, ret_answer);
 	else
 		answer(ret_answer, IDEM_UNKNOWN, REASON_BODY_UNCONFIRMED);
+}
+
+enum reason idem_admit(const struct idem_request *request,
+                       const struct policy *policy)
+{
+	if (request->body_partial &&
+	    policy->oversize_request == POLICY_OVERSIZE_REJECT)
+		return REASON_REQUEST_CUT;
+	return REASON_NONE;
 }
 
 void idem_decide(const struct record *found, const struct idem_request *request,
@@ -278,9 +289,11 @@ enum idem_disposition idem_dispose(const struct idem_response *response,
 		*ret_reason = REASON_BAD_HEADERS;
 		return IDEM_SEAL;
 	}
-	if (!policy_stores(policy, response->status)) {
+	if (!policy_statuses_has(&policy->stored, response->status)) {
 		*ret_reason = REASON_STATUS_NOT_KEPT;
-		return IDEM_RELEASE;
+		return policy_statuses_has(&policy->released, response->status)
+		           ? IDEM_RELEASE
+		           : IDEM_SEAL;
 	}
 	return dispose_body(response, policy, ret_reason);
 }

@@ -48,6 +48,11 @@ struct idem_answer {
 	struct record_response response; /* cached: borrowed from the record */
 };
 
+/* Why the policy refuses the request before any look-up (IDEM_INVALID), or
+ * REASON_NONE. */
+enum reason idem_admit(const struct idem_request *request,
+                       const struct policy *policy);
+
 /* Answers a request for which the store found a live record. Mismatch comes
  * before conflict. A record that cannot be read is IDEM_ERROR, one that does
  * not fit request->replay_room is IDEM_UNKNOWN. `policy` bounds Retry-After.

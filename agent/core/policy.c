@@ -11,17 +11,18 @@ uint32_t policy_id(const char *name)
 	return crc32c(spoe_span_of(name));
 }
 
-bool policy_stores(const struct policy *policy, uint64_t status)
+bool policy_statuses_has(const struct policy_statuses *statuses,
+                         uint64_t status)
 {
 	uint64_t bit = status - POLICY_STATUS_MIN;
 
 	if (status < POLICY_STATUS_MIN || status > POLICY_STATUS_MAX)
 		return false;
-	return policy->stored[bit / BITS] >> bit % BITS & 1;
+	return statuses->bits[bit / BITS] >> bit % BITS & 1;
 }
 
-void policy_set_stored(struct policy *policy, unsigned first, unsigned last,
-                       bool stored)
+void policy_statuses_set(struct policy_statuses *statuses, unsigned first,
+                         unsigned last, bool there)
 {
 	if (first < POLICY_STATUS_MIN)
 		first = POLICY_STATUS_MIN;
@@ -31,10 +32,10 @@ void policy_set_stored(struct policy *policy, unsigned first, unsigned last,
 		unsigned bit = status - POLICY_STATUS_MIN;
 		uint64_t mask = UINT64_C(1) << bit % BITS;
 
-		if (stored)
-			policy->stored[bit / BITS] |= mask;
+		if (there)
+			statuses->bits[bit / BITS] |= mask;
 		else
-			policy->stored[bit / BITS] &= ~mask;
+			statuses->bits[bit / BITS] &= ~mask;
 	}
 }
 

@@ -12,6 +12,12 @@ enum {
 	POLICY_DROPS_MAX = 32,
 };
 
+/* Whose rules a policy follows where it does not say otherwise. */
+enum policy_preset {
+	POLICY_PRESET_IETF,
+	POLICY_PRESET_STRIPE_V1,
+};
+
 /* What a lock past its deadline means to the next request. */
 enum policy_on_lock_expiry {
 	POLICY_EXPIRY_RETRY, /* it may take the lock over */
@@ -32,6 +38,27 @@ enum policy_on_unknown_outcome {
 	POLICY_UNKNOWN_SEAL,    /* never run again */
 };
 
+/* A request whose body HAProxy does not have whole. */
+enum policy_oversize_request {
+	POLICY_OVERSIZE_PARTIAL, /* its beginning and its size count */
+	POLICY_OVERSIZE_REJECT,
+};
+
+/* What makes two requests the same; bits of policy.fingerprint. */
+enum {
+	POLICY_PART_METHOD = 1u << 0,
+	POLICY_PART_PATH = 1u << 1,
+	POLICY_PART_QUERY = 1u << 2,
+	POLICY_PART_BODY = 1u << 3,
+	POLICY_PART_DIGEST = 1u << 4, /* in the body's stead */
+	POLICY_PARTS_ALL = (1u << 5) - 1,
+};
+
+/* A set of HTTP statuses: one bit for each from POLICY_STATUS_MIN. */
+struct policy_statuses {
+	uint64_t bits[(POLICY_STATUS_MAX - POLICY_STATUS_MIN + 64) / 64];
+};
+
 /* A response that cannot be kept whole. */
 enum policy_oversize {
 	POLICY_OVERSIZE_SEAL,
@@ -41,17 +68,22 @@ enum policy_oversize {
 struct policy {
 	char name[POLICY_NAME_MAX + 1];
 	uint32_t id; /* policy_id(name) */
+	enum policy_preset preset;
 	uint64_t lock_ttl_ms;
 	uint64_t response_ttl_ms; /* responses are replayed this long */
 	uint64_t refuse_after_ms; /* and refused so long after it */
+	uint64_t retry_after_min_s;
 	uint64_t retry_after_max_s;
 	uint64_t max_body; /* bytes */
 	enum policy_on_lock_expiry on_lock_expiry;
 	enum policy_unconfirmed unconfirmed;
 	enum policy_on_unknown_outcome on_unknown_outcome;
 	enum policy_oversize oversize_response;
-	/* One bit per status from POLICY_STATUS_MIN: keep the response. */
-	uint64_t stored[(POLICY_STATUS_MAX - POLICY_STATUS_MIN + 64) / 64];
+	enum policy_oversize_request oversize_request;
+	unsigned fingerprint; /* POLICY_PART_* */
+	/* Keep the response; else free the lock; in neither: seal it. */
+	struct policy_statuses stored;
+	struct policy_statuses released;
 	/* Lower-case names that are not replayed; owned, NUL-terminated. */
 	char *drops[POLICY_DROPS_MAX];
 	size_t n_drops;
@@ -60,12 +92,13 @@ struct policy {
 /* The number that tickets and records carry for a policy's name (CRC-32C). */
 uint32_t policy_id(const char *name);
 
-/* Whether a response of `status` is kept; false for no HTTP status. */
-bool policy_stores(const struct policy *policy, uint64_t status);
+/* False for no HTTP status. */
+bool policy_statuses_has(const struct policy_statuses *statuses,
+                         uint64_t status);
 
-/* Marks the statuses first..last (inclusive, clamped to the table). */
-void policy_set_stored(struct policy *policy, unsigned first, unsigned last,
-                       bool stored);
+/* Adds or takes away first..last (inclusive, clamped to the table). */
+void policy_statuses_set(struct policy_statuses *statuses, unsigned first,
+                         unsigned last, bool there);
 
 /* Whether the policy drops the header `name` (in any case). */
 bool policy_drops(const struct policy *policy, struct spoe_span name);

@@ -14,9 +14,10 @@
 #include <unistd.h>
 
 #define UNIX_PREFIX "unix:"
+#define TLS_PREFIX  "tls:"
 #define EXPECTED                                        \
 	"expected 127.0.0.1:9000, [::1]:9000, *:9000, " \
-	"unix:/path, /path or @name"
+	"unix:/path, /path or @name, or tls: and one of these"
 #define UNIX_PATH_MAX sizeof(((struct sockaddr_un *)0)->sun_path)
 
 __attribute__((format(printf, 3, 4))) static int failed(char *reterr_text,
@@ -130,8 +131,8 @@ static int parse_ip(const char *text, struct address *ret_address,
 	return 0;
 }
 
-int address_parse(const char *text, struct address *ret_address,
-                  char *reterr_text, size_t reterr_size)
+static int parse_plain(const char *text, struct address *ret_address,
+                       char *reterr_text, size_t reterr_size)
 {
 	size_t prefix = strlen(UNIX_PREFIX);
 
@@ -145,6 +146,19 @@ int address_parse(const char *text, struct address *ret_address,
 		return parse_unix(text + 1, true, ret_address, reterr_text,
 		                  reterr_size);
 	return parse_ip(text, ret_address, reterr_text, reterr_size);
+}
+
+int address_parse(const char *text, struct address *ret_address,
+                  char *reterr_text, size_t reterr_size)
+{
+	size_t prefix = strlen(TLS_PREFIX);
+	bool tls = strncmp(text, TLS_PREFIX, prefix) == 0;
+
+	if (parse_plain(tls ? text + prefix : text, ret_address, reterr_text,
+	                reterr_size) < 0)
+		return -1;
+	ret_address->tls = tls;
+	return 0;
 }
 
 /* --- writing --- */
@@ -166,7 +180,8 @@ static void format_unix(const struct address *address, char *ret_text,
 		         un.sun_path);
 }
 
-void address_format(const struct address *address, char *ret_text, size_t size)
+static void format_plain(const struct address *address, char *ret_text,
+                         size_t size)
 {
 	char host[INET6_ADDRSTRLEN];
 	struct sockaddr_in in;
@@ -192,6 +207,16 @@ void address_format(const struct address *address, char *ret_text, size_t size)
 	}
 }
 
+void address_format(const struct address *address, char *ret_text, size_t size)
+{
+	size_t prefix = 0;
+
+	if (address->tls)
+		prefix = (size_t)snprintf(ret_text, size, TLS_PREFIX);
+	if (prefix < size)
+		format_plain(address, ret_text + prefix, size - prefix);
+}
+
 void address_format_bound(int fd, char *ret_text, size_t size)
 {
 	struct address address = {.size = sizeof(address.storage)};
@@ -199,6 +224,13 @@ void address_format_bound(int fd, char *ret_text, size_t size)
 	/* Should it fail, the family stays unspecified: "unknown". */
 	getsockname(fd, (struct sockaddr *)&address.storage, &address.size);
 	address_format(&address, ret_text, size);
+}
+
+void address_of_peer(int fd, struct address *ret_address)
+{
+	*ret_address = (struct address){.size = sizeof(ret_address->storage)};
+	getpeername(fd, (struct sockaddr *)&ret_address->storage,
+	            &ret_address->size);
 }
 
 /* --- listening --- */

@@ -4,17 +4,20 @@
  *     *:9000                every IPv4 address; `[::]:9000` every IPv6 one
  *     unix:/run/x.sock      /run/x.sock
  *     @name                 Linux's abstract Unix sockets
+ *     tls:ADDRESS           one of these, with TLS spoken on it
  *
  * and opening a listening socket there. Port 0 is any free port. */
 #ifndef AGENT_NET_ADDRESS_H
 #define AGENT_NET_ADDRESS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
 
 struct address {
 	struct sockaddr_storage storage;
 	socklen_t size;
+	bool tls;
 };
 
 /* Longest text of address_format(), its NUL included. */
@@ -30,6 +33,10 @@ void address_format(const struct address *address, char *ret_text, size_t size);
 
 /* Writes the address that the socket `fd` is bound to in the same way. */
 void address_format_bound(int fd, char *ret_text, size_t size);
+
+/* Where the peer of the connected socket `fd` is. When it is gone already, its
+ * address is written as "unknown". */
+void address_of_peer(int fd, struct address *ret_address);
 
 /* Opens a listening, non-blocking, close-on-exec socket. A Unix socket file
  * that nobody listens on is replaced, one in use is an error; its mode becomes

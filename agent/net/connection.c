@@ -74,7 +74,9 @@ void connection_heed(struct connection *c, enum transport_status status)
 		connection_break(c, CONNECTION_END_EOF);
 		break;
 	case TRANSPORT_ERROR:
-		connection_break(c, CONNECTION_END_IO);
+		connection_break(c, transport_tls_failed(&c->transport)
+		                        ? CONNECTION_END_TLS
+		                        : CONNECTION_END_IO);
 		break;
 	}
 }
@@ -398,7 +400,7 @@ static void on_later(struct ev_loop *loop, ev_watcher *watcher, int revents)
 	settle(c);
 }
 
-struct connection *connection_new(struct ev_loop *loop, int fd,
+struct connection *connection_new(struct ev_loop *loop, int fd, struct tls *tls,
                                   const struct connection_options *options,
                                   struct connection_buffers *buffers,
                                   struct connection_counters *counters)
@@ -411,6 +413,12 @@ struct connection *connection_new(struct ev_loop *loop, int fd,
 	if (!c)
 		return NULL;
 	transport_init(&c->transport, loop, fd, on_readable, on_writable);
+	if (tls && !transport_secure(&c->transport, tls, NULL)) {
+		free(c);
+		return NULL;
+	}
+	if (tls)
+		address_of_peer(fd, &c->peer);
 	ev_init(&c->later, on_later);
 	c->later.data = c;
 	spoe_session_init(&c->session, &options->session);
@@ -485,4 +493,14 @@ const struct spoe_session *connection_session(const struct connection *c)
 size_t connection_in_flight(const struct connection *c)
 {
 	return c->slots.in_flight;
+}
+
+const char *connection_failure(const struct connection *c)
+{
+	return transport_failure(&c->transport);
+}
+
+void connection_peer(const struct connection *c, char *ret_text, size_t size)
+{
+	address_format(&c->peer, ret_text, size);
 }

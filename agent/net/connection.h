@@ -82,9 +82,10 @@ struct connection_counters {
 	uint64_t pauses; /* times reading stopped for back-pressure */
 };
 
-/* Takes over the connected `fd`. `options`, `buffers` and `counters` must
- * outlive it. NULL when out of memory (then `fd` is still the caller's). */
-struct connection *connection_new(struct ev_loop *loop, int fd,
+/* Takes over the connected `fd`; with `tls` (NULL: none) it speaks TLS, as a
+ * server. `options`, `buffers` and `counters` must outlive it. NULL when out of
+ * memory (then `fd` is still the caller's). */
+struct connection *connection_new(struct ev_loop *loop, int fd, struct tls *tls,
                                   const struct connection_options *options,
                                   struct connection_buffers *buffers,
                                   struct connection_counters *counters);
@@ -107,5 +108,12 @@ const struct spoe_session *connection_session(const struct connection *c);
 
 /* NOTIFYs waiting for an ACK. */
 size_t connection_in_flight(const struct connection *c);
+
+/* In closed(), with CONNECTION_END_IO and CONNECTION_END_TLS: what was wrong.
+ */
+const char *connection_failure(const struct connection *c);
+
+/* Where the peer of a connection with TLS is, as address_format() writes it. */
+void connection_peer(const struct connection *c, char *ret_text, size_t size);
 
 #endif

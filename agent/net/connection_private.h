@@ -4,6 +4,7 @@
 #ifndef AGENT_NET_CONNECTION_PRIVATE_H
 #define AGENT_NET_CONNECTION_PRIVATE_H
 
+#include "agent/net/address.h"
 #include "agent/net/bytes.h"
 #include "agent/net/connection.h"
 
@@ -23,6 +24,8 @@ struct connection {
 	const struct connection_options *options;
 	struct connection_buffers *buffers;
 	struct connection_counters *counters;
+
+	struct address peer; /* with TLS, whose failures name it */
 
 	enum connection_phase phase;
 	enum connection_end end;     /* from CLOSING on */

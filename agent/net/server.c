@@ -142,10 +142,10 @@ void server_free(struct server *s)
 	free(s);
 }
 
-bool server_adopt(struct server *s, int fd)
+bool server_adopt(struct server *s, int fd, struct tls *tls)
 {
-	struct connection *c =
-	    connection_new(s->loop, fd, &s->options, &s->buffers, &s->counters);
+	struct connection *c = connection_new(s->loop, fd, tls, &s->options,
+	                                      &s->buffers, &s->counters);
 
 	if (!c) {
 		close(fd);

@@ -15,9 +15,10 @@ struct server *server_new(struct ev_loop *loop,
  * inside a call-back of a connection. */
 void server_free(struct server *s);
 
-/* Takes over the connected, non-blocking `fd` in any case. False when out of
- * memory: then `fd` is closed. */
-bool server_adopt(struct server *s, int fd);
+/* Takes over the connected, non-blocking `fd` in any case. With `tls` (NULL:
+ * none) it speaks TLS, as a server. False when out of memory: then `fd` is
+ * closed. */
+bool server_adopt(struct server *s, int fd, struct tls *tls);
 
 /* Drains every connection, and every one that is adopted from now on;
  * call-backs go on until server_connections() is 0. */

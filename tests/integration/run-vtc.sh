@@ -60,6 +60,7 @@ mkdir "$STAGE/bin" "$STAGE/haproxy"
 ln -s "$here/stage" "$STAGE/bin/stage"
 ln -s "$agent" "$STAGE/bin/agent"
 ln -s "$upstream" "$STAGE/bin/upstream"
+ln -s "$here/../support/certificates.sh" "$STAGE/bin/certificates"
 for file in haproxy.cfg idempotency.spoe.conf idempotency.lua; do
 	ln -s "$here/../../haproxy/$file" "$STAGE/haproxy/$file"
 done

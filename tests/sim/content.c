@@ -32,15 +32,18 @@ static const struct {
     {"x-empty", "", true},
 };
 
-void content_policy(struct policy *policy)
+void content_policy(struct policy *policy, bool seals_errors)
 {
 	static char cookie[] = "set-cookie", auth[] = "www-authenticate";
 
 	policy->max_body = CONTENT_LIMIT;
-	policy_set_stored(policy, 200, 499, true);
-	policy_set_stored(policy, 408, 408, false);
-	policy_set_stored(policy, 425, 425, false);
-	policy_set_stored(policy, 429, 429, false);
+	policy_statuses_set(&policy->released, 100, 599, true);
+	if (seals_errors)
+		policy_statuses_set(&policy->released, 500, 599, false);
+	policy_statuses_set(&policy->stored, 200, 499, true);
+	policy_statuses_set(&policy->stored, 408, 408, false);
+	policy_statuses_set(&policy->stored, 425, 425, false);
+	policy_statuses_set(&policy->stored, 429, 429, false);
 	policy->drops[0] = cookie;
 	policy->drops[1] = auth;
 	policy->n_drops = 2;
@@ -138,6 +141,9 @@ static void expect(struct content *c, const struct policy *policy,
 	    kind == CUT || kind == CUT_BY_SIZE || kind == OVER_LIMIT;
 
 	c->becomes = rows[kind].becomes;
+	if (kind == NOT_KEPT && c->response.status >= 500 &&
+	    !policy_statuses_has(&policy->released, 500))
+		c->becomes = RECORD_SEALED;
 	c->reason = rows[kind].reason;
 	if (oversize && policy->oversize_response == POLICY_OVERSIZE_RELEASE)
 		c->becomes = RECORD_NONE;

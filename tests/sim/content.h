@@ -32,6 +32,6 @@ void content_make(struct content *content, struct rng *rng,
                   unsigned broken);
 
 /* Fills what content_make() counts on: the statuses and the drop list. */
-void content_policy(struct policy *policy);
+void content_policy(struct policy *policy, bool seals_errors);
 
 #endif

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+static const struct policy everything = {.fingerprint = POLICY_PARTS_ALL};
+
 static bool hash_requests(struct digest *d, struct keys *keys)
 {
 	const struct spoe_span scopes[2][2] = {
@@ -23,10 +25,12 @@ static bool hash_requests(struct digest *d, struct keys *keys)
 		                       keys->record_keys[i]))
 			return false;
 	}
-	if (!digest_fingerprint(d, &request, keys->fingerprints[0]))
+	if (!digest_fingerprint(d, &request, &everything,
+	                        keys->fingerprints[0]))
 		return false;
 	request.body = spoe_span_of("2");
-	return digest_fingerprint(d, &request, keys->fingerprints[1]);
+	return digest_fingerprint(d, &request, &everything,
+	                          keys->fingerprints[1]);
 }
 
 bool keys_init(struct keys *keys)

@@ -28,11 +28,12 @@ static void make_policy(struct policy *policy, struct rng *rng)
 	                          : rng_permille(rng, 500)
 	                              ? POLICY_UNKNOWN_SEAL
 	                              : POLICY_UNKNOWN_RELEASE,
+	    .retry_after_min_s = 1,
 	    .oversize_response = rng_permille(rng, 300)
 	                             ? POLICY_OVERSIZE_RELEASE
 	                             : POLICY_OVERSIZE_SEAL,
 	};
-	content_policy(policy);
+	content_policy(policy, rng_permille(rng, 300));
 }
 
 void weather_make(struct weather *weather, struct rng *rng, unsigned keys)

@@ -137,6 +137,8 @@ static void become_agent(struct agent_process *a, const char *const *arguments)
 		dup2(a->listen_fd, 3);
 		setenv("LISTEN_FDS", "1", 1);
 		setenv("LISTEN_PID", pid, 1);
+		if (a->listen_name)
+			setenv("LISTEN_FDNAMES", a->listen_name, 1);
 	}
 	execv(AGENT_BINARY, (char *const *)(uintptr_t)arguments);
 	_exit(127);

@@ -15,9 +15,10 @@ struct agent_process {
 	char output[96];    /* where stdout and stderr go */
 	char notify[96];    /* NOTIFY_SOCKET */
 	int notify_fd;
-	int listen_fd; /* handed over as systemd does; -1: none */
-	bool watchdog; /* set WATCHDOG_USEC */
-	pid_t pid;     /* 0: not running */
+	int listen_fd;           /* handed over as systemd does; -1: none */
+	const char *listen_name; /* its FileDescriptorName; NULL: none */
+	bool watchdog;           /* set WATCHDOG_USEC */
+	pid_t pid;               /* 0: not running */
 };
 
 /* Makes the directory and the notify socket; no process yet. */

@@ -171,8 +171,9 @@ static bool start_node(struct redis_process *node,
  */
 static bool give_slots(struct redis_process *node, int first, int last)
 {
-	static char numbers[REDIS_SLOTS][12];
-	static const char *words[2 + REDIS_SLOTS] = {"CLUSTER", "ADDSLOTS"};
+	static char numbers[REDIS_GROUP_SLOTS][12];
+	static const char *words[2 + REDIS_GROUP_SLOTS] = {"CLUSTER",
+	                                                   "ADDSLOTS"};
 	int count = 2;
 
 	for (int slot = first; slot <= last; slot++) {
@@ -194,8 +195,9 @@ static bool introduce(struct redis_nodes *n)
 		                      i + 1))
 			return false;
 		if (i < REDIS_MASTERS &&
-		    !give_slots(node, i * REDIS_SLOTS / REDIS_MASTERS,
-		                (i + 1) * REDIS_SLOTS / REDIS_MASTERS - 1))
+		    !give_slots(node, i * REDIS_GROUP_SLOTS / REDIS_MASTERS,
+		                (i + 1) * REDIS_GROUP_SLOTS / REDIS_MASTERS -
+		                    1))
 			return false;
 	}
 	/* Both ways, so that nobody has to wait for gossip. */

@@ -12,7 +12,7 @@ enum {
 	REDIS_SENTINELS = 3,
 	REDIS_MASTERS = 3, /* of a cluster, each with one replica */
 	REDIS_NODES = 2 * REDIS_MASTERS,
-	REDIS_SLOTS = 16384,
+	REDIS_GROUP_SLOTS = 16384,
 	/* How long a silent node is left alone. */
 	REDIS_DOWN_AFTER_MS = 1500,
 };

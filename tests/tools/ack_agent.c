@@ -119,7 +119,7 @@ static void on_accepted(void *cookie, int fd)
 {
 	struct agent *a = cookie;
 
-	server_adopt(a->server, fd);
+	server_adopt(a->server, fd, NULL);
 }
 
 static void on_failed(void *cookie, int error)

@@ -47,10 +47,10 @@ static const struct {
      ":1: [agent x]: there is no such section; expected [agent], perhaps\n"},
     {"[telemetry]\n",
      ":1: [telemetry]: there is no such section; expected [agent], [log], "
-     "[store], [redis], [notices] or [policy NAME]\n"},
+     "[store], [tls], [redis], [notices] or [policy NAME]\n"},
     {"[]\n",
      ":1: []: there is no such section; expected [agent], [log], [store], "
-     "[redis], [notices] or [policy NAME]\n"},
+     "[tls], [redis], [notices] or [policy NAME]\n"},
     {"[log]\n[agent]\n[log]\nlevel = loud\n",
      ":3: [log]: begins in line 1 already; expected each section once\n"
      ":4: [log] level = loud: is none of the choices; expected error, "
@@ -151,6 +151,28 @@ static const struct {
     {"[agent]\nsocket-mode = 2000000000000000000000\n",
      ":2: [agent] socket-mode = 2000000000000000000000: is too large; "
      "expected octal permissions from 0000 to 0777\n"},
+    {"[policy a]\nfingerprint = method body method\n",
+     ":2: [policy a] fingerprint = method body method: \"method\" is listed "
+     "twice\n"},
+    {"[policy a]\nfingerprint = method headers\n",
+     ":2: [policy a] fingerprint = method headers: \"headers\" is none of "
+     "method path query body digest\n"},
+    {"[policy a]\nfingerprint =\n",
+     ":2: [policy a] fingerprint = : is empty; expected some of method, path, "
+     "query, body or digest\n"},
+    {"[policy a]\npreset = stripe\n",
+     ":2: [policy a] preset = stripe: is none of the choices; expected ietf or "
+     "stripe-v1\n"},
+    {"[policy a]\nretry-after-min = 31s\n",
+     ":2: [policy a] retry-after-min: is above retry-after-max; expected the "
+     "smaller one\n"},
+    {"[policy default]\nretry-after-max = 5s\n[policy a]\n"
+     "retry-after-min = 10s\nretry-after-max = 9s\n",
+     ":4: [policy a] retry-after-min: is above retry-after-max; expected the "
+     "smaller one\n"},
+    {"[policy default]\nlock-ttl = 2d\n[policy a]\npreset = stripe-v1\n",
+     ":4: [policy a] on-lock-expiry = hold: nothing is left to hold when the "
+     "lock ends; expected a response-ttl above lock-ttl\n"},
     {"[policy a]\nretry-after-max = 1500ms\n",
      ":2: [policy a] retry-after-max = 1500ms: has a fraction; expected "
      "whole seconds from 1s to 1h\n"},
@@ -172,12 +194,28 @@ static const struct {
     /* lists */
     {"[agent]\nlisten = localhost\n",
      ":2: [agent] listen = localhost: \"localhost\" has no port; expected "
-     "127.0.0.1:9000, [::1]:9000, *:9000, unix:/path, /path or @name\n"},
+     "127.0.0.1:9000, [::1]:9000, *:9000, unix:/path, /path or @name, or tls: "
+     "and one of these\n"},
     {"[notices]\nlisten = localhost\n",
      ":2: [notices] listen = localhost: \"localhost\" has no port; expected "
-     "127.0.0.1:9000, [::1]:9000, *:9000, unix:/path, /path or @name\n"},
+     "127.0.0.1:9000, [::1]:9000, *:9000, unix:/path, /path or @name, or tls: "
+     "and one of these\n"},
     {"[notices]\nlisten = /a unix:/a\n",
      ":2: [notices] listen = /a unix:/a: \"unix:/a\" is listed twice\n"},
+    {"[notices]\nlisten = tls:127.0.0.1:1\n",
+     ":2: [notices] listen = tls:127.0.0.1:1: \"tls:127.0.0.1:1\" cannot have "
+     "TLS; expected it without tls:\n"},
+    {"[agent]\nlisten = /a tls:127.0.0.1:1\n",
+     ":2: [agent] listen: TLS needs a certificate; expected certificate in "
+     "[tls]\n"},
+    {"[tls]\nkey = /a\nclient-ca = /b\n",
+     ":2: [tls] key: there is no certificate for it; expected certificate in "
+     "[tls]\n"
+     ":3: [tls] client-ca: there is no certificate to serve TLS with; "
+     "expected certificate in [tls]\n"},
+    {"[tls]\ncertificate = a.pem\n",
+     ":2: [tls] certificate = a.pem: does not begin with /; expected an "
+     "absolute path of at most 160 bytes, or nothing\n"},
     {"[agent]\nlisten =\n",
      ":2: [agent] listen = : is empty; expected a list of 1 to 16 "
      "addresses\n"},

@@ -50,6 +50,9 @@ static const char *const texts[] = {
     "[agent]\nlisten = 127.0.0.1:1, [::1]:2 *:3 @name /a/b unix:/c\n",
     "[notices]\nlisten = 127.0.0.1:9514 /a/b\n",
     "[notices]\nlisten =\n",
+    "[agent]\nlisten = tls:*:3 /a/b\n[tls]\ncertificate = /c.pem\n"
+    "key = /c.key\nclient-ca = /ca.pem\n",
+    "[tls]\ncertificate = /c.pem\nkey =\nclient-ca =\n",
     "[agent]\nsocket-mode = 7\nthreads = 64\nmax-frame-size = 300\n"
     "hello-timeout = 1500ms\nidle-timeout = 61s\npipelining = off\n",
     "[log]\ntarget = syslog\nlevel = debug\n"
@@ -59,6 +62,11 @@ static const char *const texts[] = {
     "[policy a]\nretry-after-max = 61s\nresponse-ttl = 36h\n"
     "[policy default]\nlock-ttl = 90s\non-lock-expiry = hold\n"
     "oversize-response = release\nunconfirmed = trust\nmax-body = 0\n",
+    "[policy a]\npreset = stripe-v1\nresponse-ttl = 36h\nfingerprint = body\n"
+    "[policy b]\nrelease-status =\noversize-request = reject\n"
+    "refuse-after = 90d\nretry-after-min = 2s\n"
+    "[policy c]\npreset = ietf\n"
+    "[policy default]\npreset = stripe-v1\n",
     /* More than one line each. */
     "[agent]\n"
     "listen = /a-rather-long-name-of-a-socket-in-some-directory-0\n"

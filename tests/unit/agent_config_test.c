@@ -52,13 +52,18 @@ static void the_default_policy(void **state)
 	assert_int_equal(p->id, policy_id("default"));
 	assert_int_equal(p->lock_ttl_ms, 300000);
 	assert_int_equal(p->response_ttl_ms, 86400000);
+	assert_int_equal(p->preset, POLICY_PRESET_IETF);
+	assert_int_equal(p->refuse_after_ms, 0);
+	assert_int_equal(p->retry_after_min_s, 1);
 	assert_int_equal(p->retry_after_max_s, 30);
+	assert_int_equal(p->fingerprint, POLICY_PARTS_ALL);
+	assert_int_equal(p->oversize_request, POLICY_OVERSIZE_PARTIAL);
 	assert_int_equal(p->max_body, 16 << 20);
 	assert_int_equal(p->on_lock_expiry, POLICY_EXPIRY_RETRY);
 	assert_int_equal(p->unconfirmed, POLICY_UNCONFIRMED_SEAL);
 	assert_int_equal(p->oversize_response, POLICY_OVERSIZE_SEAL);
 	for (unsigned status = 0; status < 700; status++)
-		assert_int_equal(policy_stores(p, status),
+		assert_int_equal(policy_statuses_has(&p->stored, status),
 		                 status >= 200 && status < 500 &&
 		                     status != 408 && status != 425 &&
 		                     status != 429);
@@ -120,7 +125,7 @@ static void comments_and_forms(void **state)
 	assert_int_equal(p->n_drops, 0);
 	assert_int_equal(p->max_body, 1024);
 	for (unsigned status = 100; status < 600; status++)
-		assert_int_equal(policy_stores(p, status),
+		assert_int_equal(policy_statuses_has(&p->stored, status),
 		                 status >= 200 && status <= 202);
 	config_unref(c);
 }
@@ -149,12 +154,75 @@ static void policies_inherit(void **state)
 	assert_int_equal(early->response_ttl_ms, 3 * 3600000);
 	assert_int_equal(early->unconfirmed, POLICY_UNCONFIRMED_TRUST);
 	assert_int_equal(late->unconfirmed, POLICY_UNCONFIRMED_SEAL);
-	assert_true(policy_stores(early, 200));
-	assert_false(policy_stores(late, 201));
+	assert_true(policy_statuses_has(&early->stored, 200));
+	assert_false(policy_statuses_has(&late->stored, 201));
 	assert_int_equal(early->n_drops, 2);
 	assert_string_equal(early->drops[0], "x-one");
 	assert_ptr_not_equal(early->drops[0], c->policies[0].drops[0]);
 	assert_int_equal(late->n_drops, 0);
+	config_unref(c);
+}
+
+/* Its own value, its own preset, [policy default]: the first of these. */
+static void presets_stand_in_for_the_default(void **state)
+{
+	struct config *c = rig_good("[policy stripe]\n"
+	                            "preset = stripe-v1\n"
+	                            "[policy short]\n"
+	                            "preset = stripe-v1\n"
+	                            "response-ttl = 1h\n"
+	                            "[policy plain]\n"
+	                            "[policy default]\n"
+	                            "lock-ttl = 2m\n"
+	                            "response-ttl = 3h\n"
+	                            "store-status = 5xx\n");
+	const struct policy *stripe = config_policy(c, spoe_span_of("stripe"));
+	const struct policy *brief = config_policy(c, spoe_span_of("short"));
+	const struct policy *plain = config_policy(c, spoe_span_of("plain"));
+
+	(void)state;
+	assert_int_equal(stripe->preset, POLICY_PRESET_STRIPE_V1);
+	assert_int_equal(stripe->response_ttl_ms, 24 * 3600000);
+	assert_int_equal(stripe->on_lock_expiry, POLICY_EXPIRY_HOLD);
+	for (unsigned status = 100; status < 600; status++) {
+		const bool never_began = status == 401 || status == 408 ||
+		                         status == 409 || status == 425 ||
+		                         status == 429;
+
+		assert_int_equal(policy_statuses_has(&stripe->stored, status),
+		                 status >= 200 && !never_began);
+		assert_int_equal(policy_statuses_has(&stripe->released, status),
+		                 status < 200 || never_began);
+	}
+	/* Presets do not speak of it. */
+	assert_int_equal(stripe->lock_ttl_ms, 120000);
+	assert_int_equal(brief->response_ttl_ms, 3600000);
+	assert_true(policy_statuses_has(&brief->stored, 500));
+	assert_int_equal(plain->preset, POLICY_PRESET_IETF);
+	assert_int_equal(plain->response_ttl_ms, 3 * 3600000);
+	assert_false(policy_statuses_has(&plain->stored, 200));
+	config_unref(c);
+}
+
+/* A preset of [policy default] is everybody's, but for who chose another. */
+static void the_default_has_a_preset(void **state)
+{
+	struct config *c = rig_good("[policy default]\npreset = stripe-v1\n"
+	                            "response-ttl = 48h\n"
+	                            "[policy plain]\n"
+	                            "[policy ietf]\npreset = ietf\n");
+	const struct policy *plain = config_policy(c, spoe_span_of("plain"));
+	const struct policy *ietf = config_policy(c, spoe_span_of("ietf"));
+
+	(void)state;
+	assert_int_equal(plain->preset, POLICY_PRESET_STRIPE_V1);
+	assert_true(policy_statuses_has(&plain->stored, 500));
+	assert_int_equal(plain->response_ttl_ms, 48 * 3600000);
+	assert_int_equal(ietf->preset, POLICY_PRESET_IETF);
+	assert_false(policy_statuses_has(&ietf->stored, 500));
+	assert_true(policy_statuses_has(&ietf->released, 500));
+	assert_int_equal(ietf->on_lock_expiry, POLICY_EXPIRY_RETRY);
+	assert_int_equal(ietf->response_ttl_ms, 24 * 3600000);
 	config_unref(c);
 }
 
@@ -306,6 +374,8 @@ int main(void)
 	    cmocka_unit_test(reads_what_is_set),
 	    cmocka_unit_test(comments_and_forms),
 	    cmocka_unit_test(policies_inherit),
+	    cmocka_unit_test(presets_stand_in_for_the_default),
+	    cmocka_unit_test(the_default_has_a_preset),
 	    cmocka_unit_test(policies_are_found),
 	    cmocka_unit_test(references_are_counted),
 	    cmocka_unit_test(knows_what_needs_a_restart),

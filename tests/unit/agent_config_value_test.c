@@ -89,6 +89,8 @@ static void expect_taken(const struct config_option *o, uint64_t number)
 		strcat(text, "[policy default]\nlock-ttl = 2m\n");
 	else if (strcmp(o->key, "lock-ttl") == 0)
 		strcat(text, "[agent]\nanswer-timeout = 10ms\n");
+	else if (strcmp(o->key, "retry-after-min") == 0)
+		strcat(text, "retry-after-max = 1h\n");
 	c = rig_good(text);
 	memcpy(&field, (const char *)object_of(c, o) + o->offset,
 	       o->type == CONFIG_TYPE_MODE ? sizeof(unsigned)
@@ -171,6 +173,8 @@ static void ranges_are_readable(void **state)
 	    {CONFIG_POLICY_retry_after_max_s, "whole seconds from 1s to 1h"},
 	    {CONFIG_AGENT_pipelining, "auto, on or off"},
 	    {CONFIG_AGENT_listen, "a list of 1 to 16 addresses"},
+	    {CONFIG_POLICY_fingerprint,
+	     "some of method, path, query, body or digest"},
 	};
 	char expected[CONFIG_VALUE_EXPECTED_SIZE];
 
@@ -373,7 +377,7 @@ static void statuses_are_sets(void **state)
 		assert_int_equal(config_value_set(o, &again, text, false, error,
 		                                  sizeof(error)),
 		                 0);
-		assert_memory_equal(policy.stored, again.stored,
+		assert_memory_equal(&policy.stored, &again.stored,
 		                    sizeof(policy.stored));
 	}
 }
@@ -485,7 +489,7 @@ static void copies_are_equal_and_apart(void **state)
 	assert_int_equal(to->pipelining, SPOE_PIPELINING_ON);
 	assert_string_equal(to->store_path, "/x");
 	assert_string_equal(to->policies[0].drops[2], "z");
-	assert_false(policy_stores(&to->policies[0], 200));
+	assert_false(policy_statuses_has(&to->policies[0].stored, 200));
 	config_unref(to);
 }
 

@@ -147,6 +147,32 @@ static void print_options_table(FILE *out)
 	fputc('\n', out);
 }
 
+/* What the presets set, as a table of Markdown and as source of the manual. */
+static void print_presets(FILE *out, const char *row)
+{
+	for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
+		const struct config_option *o = &config_table_options[i];
+
+		if (config_table_preset(POLICY_PRESET_IETF, o))
+			fprintf(
+			    out, row, o->key,
+			    config_table_preset(POLICY_PRESET_IETF, o),
+			    config_table_preset(POLICY_PRESET_STRIPE_V1, o));
+	}
+}
+
+static void print_presets_table(FILE *out)
+{
+	fputs("\n| option | `ietf` | `stripe-v1` |\n|---|---|---|\n", out);
+	print_presets(out, "| `%s` | `%s` | `%s` |\n");
+	fputc('\n', out);
+}
+
+static void print_presets_manual(FILE *out)
+{
+	print_presets(out, ".It Cm %s\nietf: %s\n.br\nstripe\\-v1: %s\n");
+}
+
 static const struct {
 	const char *path;  /* below the root */
 	const char *begin; /* the part that is written; NULL: all of it */
@@ -156,6 +182,10 @@ static const struct {
     {"haproxy/spoa-idempotency.ini", NULL, NULL, config_print_sample},
     {"README.md", "<!-- BEGIN options -->\n", "<!-- END options -->",
      print_options_table},
+    {"README.md", "<!-- BEGIN presets -->\n", "<!-- END presets -->",
+     print_presets_table},
+    {"haproxy/man/spoa-idempotency.conf.5", ".\\\" BEGIN presets\n",
+     ".\\\" END presets\n", print_presets_manual},
     {"haproxy/man/spoa-idempotency.conf.5", ".\\\" BEGIN options\n",
      ".\\\" END options\n", config_print_manual},
     {"haproxy/man/spoa-idempotency.8", ".\\\" BEGIN commands\n",

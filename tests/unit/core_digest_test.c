@@ -10,6 +10,8 @@
 		.data = (const uint8_t *)(text), .size = sizeof(text) - 1 \
 	}
 
+static const struct policy everything = {.fingerprint = POLICY_PARTS_ALL};
+
 static int setup(void **state)
 {
 	*state = digest_new();
@@ -57,18 +59,18 @@ static void test_golden(void **state)
 	check_hex(hash, "6c162f317f4931826aecb80b1a8e6080"
 	                "b39e00b6f723818a7048610f7de47e65");
 
-	assert_true(digest_fingerprint(digest, &request, hash));
+	assert_true(digest_fingerprint(digest, &request, &everything, hash));
 	check_hex(hash, "df8087776c4b89b469966e27b88bc581"
 	                "1991a59ba967f8fa69c2516d8b53f3a5");
 
 	request.body_size = 20000;
-	assert_true(digest_fingerprint(digest, &request, hash));
+	assert_true(digest_fingerprint(digest, &request, &everything, hash));
 	check_hex(hash, "550b56e09a3cca552e0680d4d964e8f1"
 	                "a7d28af1a70eb29ace2f30bfdda87469");
 
 	request.has_digest = true;
 	request.digest = spoe_span_of("sha-256=:x:");
-	assert_true(digest_fingerprint(digest, &request, hash));
+	assert_true(digest_fingerprint(digest, &request, &everything, hash));
 	check_hex(hash, "e50bb6018ce11a9b7eb2626ac0bf7615"
 	                "531623950885c01e2dd922170b2fce16");
 }
@@ -170,8 +172,8 @@ static void test_requests_apart(void **state)
 	uint8_t hashes[COUNT(requests)][RECORD_FINGERPRINT_SIZE];
 
 	for (size_t i = 0; i < COUNT(requests); i++) {
-		assert_true(
-		    digest_fingerprint(digest, &requests[i], hashes[i]));
+		assert_true(digest_fingerprint(digest, &requests[i],
+		                               &everything, hashes[i]));
 		for (size_t j = 0; j < i; j++)
 			assert_memory_not_equal(hashes[i], hashes[j],
 			                        RECORD_FINGERPRINT_SIZE);
@@ -187,7 +189,8 @@ static void test_kinds_apart(void **state)
 
 	assert_true(
 	    digest_record_key(digest, NULL, 0, spoe_span(NULL, 0), key));
-	assert_true(digest_fingerprint(digest, &empty, fingerprint));
+	assert_true(
+	    digest_fingerprint(digest, &empty, &everything, fingerprint));
 	assert_memory_not_equal(key, fingerprint, 32);
 }
 
@@ -200,12 +203,13 @@ static void test_digest_replaces_body(void **state)
 
 	request.has_digest = true;
 	request.digest = spoe_span_of("d");
-	assert_true(digest_fingerprint(digest, &request, with_body));
+	assert_true(
+	    digest_fingerprint(digest, &request, &everything, with_body));
 	request.body_size = 99999;
-	assert_true(digest_fingerprint(digest, &request, partial));
+	assert_true(digest_fingerprint(digest, &request, &everything, partial));
 	request.body = spoe_span(NULL, 0);
 	request.body_size = 0;
-	assert_true(digest_fingerprint(digest, &request, without));
+	assert_true(digest_fingerprint(digest, &request, &everything, without));
 	assert_memory_equal(with_body, without, 32);
 	assert_memory_equal(with_body, partial, 32);
 }
@@ -225,6 +229,9 @@ static const struct {
 
 static void test_partial(void **state)
 {
+	const struct policy without_body = {
+	    .fingerprint = POLICY_PARTS_ALL & ~(unsigned)POLICY_PART_BODY};
+
 	(void)state;
 	for (size_t i = 0; i < COUNT(bodies); i++) {
 		struct digest_request request = sample();
@@ -232,8 +239,90 @@ static void test_partial(void **state)
 		request.body_size = bodies[i].body_size;
 		request.has_digest = bodies[i].has_digest;
 		check_row(bodies[i].name,
-		          digest_body_partial(&request) == bodies[i].partial);
+		          digest_body_partial(&request, &everything) ==
+		              bodies[i].partial);
+		check_row(bodies[i].name,
+		          !digest_body_partial(&request, &without_body));
 	}
+}
+
+static const struct {
+	const char *name;
+	unsigned part;
+	bool digest;
+	bool counts;
+} parts[] = {
+    {"method", POLICY_PART_METHOD, false, true},
+    {"path", POLICY_PART_PATH, false, true},
+    {"query", POLICY_PART_QUERY, false, true},
+    {"body", POLICY_PART_BODY, false, true},
+    {"digest", POLICY_PART_DIGEST, true, true},
+    {"digest, there is none", POLICY_PART_DIGEST, false, false},
+};
+
+/* What the policy does not compare makes no difference, what it does, does. */
+static void test_parts(void **state)
+{
+	struct digest *digest = *state;
+
+	for (size_t i = 0; i < COUNT(parts); i++) {
+		const struct policy one = {.fingerprint = parts[i].part};
+		const struct policy others = {.fingerprint = POLICY_PARTS_ALL &
+		                                             ~parts[i].part};
+		struct digest_request a = sample(), b = sample();
+		uint8_t of_a[32], of_b[32];
+
+		a.has_digest = b.has_digest = parts[i].digest;
+		a.digest = spoe_span_of("1");
+		b.digest = spoe_span_of("2");
+		if (parts[i].part == POLICY_PART_METHOD)
+			b.method = spoe_span_of("PUT");
+		else if (parts[i].part == POLICY_PART_PATH)
+			b.path = spoe_span_of("/refunds");
+		else if (parts[i].part == POLICY_PART_QUERY)
+			b.query = spoe_span_of("a=2");
+		else if (parts[i].part == POLICY_PART_BODY)
+			b.body = spoe_span_of("{\"amount\":2}");
+		assert_true(digest_fingerprint(digest, &a, &one, of_a));
+		assert_true(digest_fingerprint(digest, &b, &one, of_b));
+		check_row(parts[i].name,
+		          (memcmp(of_a, of_b, 32) != 0) == parts[i].counts);
+		assert_true(digest_fingerprint(digest, &a, &others, of_a));
+		assert_true(digest_fingerprint(digest, &b, &others, of_b));
+		check_row(parts[i].name, memcmp(of_a, of_b, 32) == 0);
+	}
+}
+
+/* Where a body is cut does not matter, as long as enough of it is there. */
+static void test_partial_is_steady(void **state)
+{
+	struct digest *digest = *state;
+	static uint8_t body[1000];
+	struct digest_request request = sample();
+	uint8_t first[32], again[32];
+
+	memset(body, 'x', sizeof(body));
+	body[500] = 'y';
+	request.body_size = 5000;
+	request.partial_max = 501;
+	request.body = spoe_span(body, 900);
+	assert_true(digest_fingerprint(digest, &request, &everything, first));
+	request.body = spoe_span(body, 1000);
+	assert_true(digest_fingerprint(digest, &request, &everything, again));
+	assert_memory_equal(first, again, 32);
+	body[500] = 'z';
+	assert_true(digest_fingerprint(digest, &request, &everything, again));
+	assert_memory_not_equal(first, again, 32);
+	body[500] = 'y';
+	request.body_size = 5001;
+	assert_true(digest_fingerprint(digest, &request, &everything, again));
+	assert_memory_not_equal(first, again, 32);
+	/* A whole body counts to its end. */
+	request.body_size = 1000;
+	assert_true(digest_fingerprint(digest, &request, &everything, first));
+	body[999] = 'z';
+	assert_true(digest_fingerprint(digest, &request, &everything, again));
+	assert_memory_not_equal(first, again, 32);
 }
 
 /* One context serves any number of hashes, long bodies among them. */
@@ -244,12 +333,12 @@ static void test_reuse(void **state)
 	struct digest_request request = sample();
 	uint8_t first[32], other[32], again[32];
 
-	assert_true(digest_fingerprint(digest, &request, first));
+	assert_true(digest_fingerprint(digest, &request, &everything, first));
 	request.body = spoe_span(big, sizeof(big));
 	request.body_size = sizeof(big);
-	assert_true(digest_fingerprint(digest, &request, other));
+	assert_true(digest_fingerprint(digest, &request, &everything, other));
 	request = sample();
-	assert_true(digest_fingerprint(digest, &request, again));
+	assert_true(digest_fingerprint(digest, &request, &everything, again));
 	assert_memory_equal(first, again, 32);
 	assert_memory_not_equal(first, other, 32);
 }
@@ -263,6 +352,8 @@ int main(void)
 	    cmocka_unit_test(test_kinds_apart),
 	    cmocka_unit_test(test_digest_replaces_body),
 	    cmocka_unit_test(test_partial),
+	    cmocka_unit_test(test_parts),
+	    cmocka_unit_test(test_partial_is_steady),
 	    cmocka_unit_test(test_reuse),
 	};
 

@@ -10,10 +10,11 @@ enum { MAX_BODY = 1000, BUFFER = 200 };
 static void fill_policy(struct policy *policy)
 {
 	*policy = (struct policy){.max_body = MAX_BODY};
-	policy_set_stored(policy, 200, 499, true);
-	policy_set_stored(policy, 408, 408, false);
-	policy_set_stored(policy, 425, 425, false);
-	policy_set_stored(policy, 429, 429, false);
+	policy_statuses_set(&policy->released, 100, 599, true);
+	policy_statuses_set(&policy->stored, 200, 499, true);
+	policy_statuses_set(&policy->stored, 408, 408, false);
+	policy_statuses_set(&policy->stored, 425, 425, false);
+	policy_statuses_set(&policy->stored, 429, 429, false);
 }
 
 /* The statuses of DESIGN.md section 4, each with a whole body. */
@@ -55,11 +56,17 @@ static void test_statuses_of_policy(void **state)
 
 	(void)state;
 	response.headers = core_list(&buffer, "content-length: 0\n");
-	policy_set_stored(&policy, 503, 503, true);
+	policy_statuses_set(&policy.stored, 503, 503, true);
+	policy_statuses_set(&policy.released, 200, 299, true);
+	policy_statuses_set(&policy.released, 503, 503, true);
 	assert_int_equal(idem_dispose(&response, &policy, &reason), IDEM_STORE);
 	response.status = 200;
 	assert_int_equal(idem_dispose(&response, &policy, &reason),
 	                 IDEM_RELEASE);
+	assert_int_equal(reason, REASON_STATUS_NOT_KEPT);
+	/* In neither list: it counts as executed. */
+	response.status = 500;
+	assert_int_equal(idem_dispose(&response, &policy, &reason), IDEM_SEAL);
 	assert_int_equal(reason, REASON_STATUS_NOT_KEPT);
 }
 

@@ -245,15 +245,20 @@ static void test_late(void **state)
 static const struct {
 	const char *name;
 	uint64_t left_ms;
-	uint64_t max_s;
+	uint64_t min_s, max_s;
 	int64_t retry_after_s;
 } waits[] = {
-    {"the policy's maximum", 3600000, 5, 5},
-    {"a maximum of one", 3600000, 1, 1},
-    {"a maximum of nothing is one", 3600000, 0, 1},
-    {"no maximum to speak of", 3600000, UINT64_MAX, 3600},
-    {"a deadline without end", UINT64_MAX, 30, 30},
-    {"a deadline without end, unclamped", UINT64_MAX, UINT64_MAX,
+    {"the policy's maximum", 3600000, 1, 5, 5},
+    {"a maximum of one", 3600000, 1, 1, 1},
+    {"a maximum of nothing is one", 3600000, 0, 0, 1},
+    {"the policy's minimum", 2000, 10, 30, 10},
+    {"just the minimum", 10000, 10, 30, 10},
+    {"more than the minimum", 10001, 10, 30, 11},
+    {"nothing left, and a minimum", 0, 10, 30, 10},
+    {"both the same", 3600000, 10, 10, 10},
+    {"no maximum to speak of", 3600000, 1, UINT64_MAX, 3600},
+    {"a deadline without end", UINT64_MAX, 1, 30, 30},
+    {"a deadline without end, unclamped", UINT64_MAX, 1, UINT64_MAX,
      18446744073709552},
 };
 
@@ -271,6 +276,7 @@ static void test_retry_after(void **state)
 		};
 		struct idem_answer answer;
 
+		policy.retry_after_min_s = waits[i].min_s;
 		policy.retry_after_max_s = waits[i].max_s;
 		memcpy(found.fingerprint, request.fingerprint,
 		       RECORD_FINGERPRINT_SIZE);
@@ -415,12 +421,28 @@ static void test_settle(void **state)
 	assert_int_equal(record.expires_ms, UINT64_MAX);
 }
 
+static void test_admit(void **state)
+{
+	struct idem_request request = sample_request();
+	struct policy policy = sample_policy();
+
+	(void)state;
+	assert_int_equal(idem_admit(&request, &policy), REASON_NONE);
+	request.body_partial = true;
+	assert_int_equal(idem_admit(&request, &policy), REASON_NONE);
+	policy.oversize_request = POLICY_OVERSIZE_REJECT;
+	assert_int_equal(idem_admit(&request, &policy), REASON_REQUEST_CUT);
+	request.body_partial = false;
+	assert_int_equal(idem_admit(&request, &policy), REASON_NONE);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_decide),      cmocka_unit_test(test_late),
 	    cmocka_unit_test(test_retry_after), cmocka_unit_test(test_cached),
 	    cmocka_unit_test(test_lock),        cmocka_unit_test(test_settle),
+	    cmocka_unit_test(test_admit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,8 @@ void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 
 /* Allocations left until one fails; negative: none does. */
+static const struct policy everything = {.fingerprint = POLICY_PARTS_ALL};
+
 static long left = -1;
 static bool failed;
 static size_t asked; /* how often */
@@ -106,7 +108,7 @@ static bool hash_with(struct digest *d, const struct digest_request *request,
 
 	arm(n);
 	done = digest_record_key(d, &scope, 1, spoe_span_of("k"), hashes[0]) &&
-	       digest_fingerprint(d, request, hashes[1]);
+	       digest_fingerprint(d, request, &everything, hashes[1]);
 	left = -1;
 	assert_true(done || failed);
 	if (done)
@@ -129,7 +131,7 @@ static void test_hashing(void **state)
 	assert_non_null(d);
 	assert_true(
 	    digest_record_key(d, &scope, 1, spoe_span_of("k"), expected[0]));
-	assert_true(digest_fingerprint(d, &request, expected[1]));
+	assert_true(digest_fingerprint(d, &request, &everything, expected[1]));
 	for (long n = 0; n < 10; n++) {
 		hash_with(d, &request, n, expected);
 		/* A failure leaves nothing behind. */

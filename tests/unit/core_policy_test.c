@@ -30,15 +30,16 @@ static void test_statuses(void **state)
 	struct policy policy = {.n_drops = 0};
 
 	(void)state;
-	policy_set_stored(&policy, 200, 499, true);
-	policy_set_stored(&policy, 408, 408, false);
-	policy_set_stored(&policy, 425, 425, false);
-	policy_set_stored(&policy, 429, 429, false);
+	policy_statuses_set(&policy.stored, 200, 499, true);
+	policy_statuses_set(&policy.stored, 408, 408, false);
+	policy_statuses_set(&policy.stored, 425, 425, false);
+	policy_statuses_set(&policy.stored, 429, 429, false);
 	for (uint64_t status = 0; status < 1200; status++) {
 		bool stored = status >= 200 && status < 500 && status != 408 &&
 		              status != 425 && status != 429;
 
-		assert_int_equal(policy_stores(&policy, status), stored);
+		assert_int_equal(policy_statuses_has(&policy.stored, status),
+		                 stored);
 	}
 }
 
@@ -47,23 +48,25 @@ static void test_status_edges(void **state)
 	struct policy policy = {.n_drops = 0};
 
 	(void)state;
-	policy_set_stored(&policy, 0, 100000, true);
-	assert_true(policy_stores(&policy, 100));
-	assert_true(policy_stores(&policy, 599));
-	assert_false(policy_stores(&policy, 99));
-	assert_false(policy_stores(&policy, 600));
-	assert_false(policy_stores(&policy, 0));
-	assert_false(policy_stores(&policy, 100 + (UINT64_C(1) << 32)));
-	assert_false(policy_stores(&policy, UINT64_MAX));
+	policy_statuses_set(&policy.stored, 0, 100000, true);
+	assert_true(policy_statuses_has(&policy.stored, 100));
+	assert_true(policy_statuses_has(&policy.stored, 599));
+	assert_false(policy_statuses_has(&policy.stored, 99));
+	assert_false(policy_statuses_has(&policy.stored, 600));
+	assert_false(policy_statuses_has(&policy.stored, 0));
+	assert_false(
+	    policy_statuses_has(&policy.stored, 100 + (UINT64_C(1) << 32)));
+	assert_false(policy_statuses_has(&policy.stored, UINT64_MAX));
 
-	policy_set_stored(&policy, 100, 599, false);
+	policy_statuses_set(&policy.stored, 100, 599, false);
 	for (uint64_t status = 100; status < 600; status++)
-		assert_false(policy_stores(&policy, status));
+		assert_false(policy_statuses_has(&policy.stored, status));
 
-	policy_set_stored(&policy, 300, 200, true); /* an empty range */
-	policy_set_stored(&policy, 600, 700, true);
+	policy_statuses_set(&policy.stored, 300, 200,
+	                    true); /* an empty range */
+	policy_statuses_set(&policy.stored, 600, 700, true);
 	for (uint64_t status = 100; status < 600; status++)
-		assert_false(policy_stores(&policy, status));
+		assert_false(policy_statuses_has(&policy.stored, status));
 }
 
 static void test_drops(void **state)

@@ -37,7 +37,8 @@ static inline int setup(void **state)
 	    .retry_after_max_s = 30,
 	    .max_body = 1000,
 	};
-	policy_set_stored(&s->policy, 200, 299, true);
+	policy_statuses_set(&s->policy.released, 100, 599, true);
+	policy_statuses_set(&s->policy.stored, 200, 299, true);
 	memset(s->owner, 'o', sizeof(s->owner));
 	memset(s->request.record_key, 'r', RECORD_KEY_SIZE);
 	memset(s->request.fingerprint, 'f', RECORD_FINGERPRINT_SIZE);

@@ -46,6 +46,10 @@ static void reads_what_people_write(void **state)
 	    {"/run/x.sock", AF_UNIX, "unix:/run/x.sock"},
 	    {"unix:x.sock", AF_UNIX, "unix:x.sock"},
 	    {"@abstract", AF_UNIX, "@abstract"},
+	    {"tls:127.0.0.1:9443", AF_INET, "tls:127.0.0.1:9443"},
+	    {"tls:*:1", AF_INET, "tls:0.0.0.0:1"},
+	    {"tls:[::1]:9443", AF_INET6, "tls:[::1]:9443"},
+	    {"tls:/run/x.sock", AF_UNIX, "tls:unix:/run/x.sock"},
 	};
 	char text[ADDRESS_TEXT_SIZE];
 
@@ -57,8 +61,13 @@ static void reads_what_people_write(void **state)
 		assert_int_equal(address.storage.ss_family, rows[i].family);
 		address_format(&address, text, sizeof(text));
 		assert_string_equal(text, rows[i].written);
+		assert_int_equal(address.tls,
+		                 strncmp(rows[i].text, "tls:", 4) == 0);
 		again = parsed(text);
-		assert_memory_equal(&again, &address, sizeof(again));
+		assert_int_equal(again.size, address.size);
+		assert_int_equal(again.tls, address.tls);
+		assert_memory_equal(&again.storage, &address.storage,
+		                    sizeof(again.storage));
 	}
 }
 
@@ -88,6 +97,9 @@ static void says_what_is_wrong(void **state)
 	    {"127.0.0.1:000080", "is not a port"},
 	    {"unix:", "no name; expected 127.0.0.1:9000"},
 	    {"@", "no name"},
+	    {"tls:", "has no port"},
+	    {"tls:tls:127.0.0.1:1", "not a numeric address"},
+	    {"tls:localhost:1", "\"localhost\" is not a numeric address"},
 	};
 
 	(void)state;

@@ -107,7 +107,7 @@ static void live(long armed)
 		return;
 	}
 	left = armed;
-	if (!server_adopt(server, fds[0]))
+	if (!server_adopt(server, fds[0], NULL))
 		rig.closed++; /* closed, as its contract says */
 	armed = left;
 	left = -1;

@@ -372,7 +372,7 @@ static inline void rig_connect_fds(struct rig *rig, int ours, int theirs,
                                    bool reads)
 {
 	fcntl(ours, F_SETFL, O_NONBLOCK);
-	rig->connection = connection_new(rig->loop, ours, &rig->options,
+	rig->connection = connection_new(rig->loop, ours, NULL, &rig->options,
 	                                 &rig->buffers, &rig->counters);
 	assert_non_null(rig->connection);
 	rig_client_init(&rig->client, rig->loop, theirs, reads);

@@ -18,7 +18,7 @@ static size_t n_peers;
 static void on_accepted(void *cookie, int fd)
 {
 	(void)cookie;
-	assert_true(server_adopt(server, fd));
+	assert_true(server_adopt(server, fd, NULL));
 }
 
 static void on_failed(void *cookie, int error)
