@@ -33,6 +33,8 @@ static void say_why(struct redis_node *node, const char *what, const char *why)
 
 static void disconnect(struct redis_node *node)
 {
+	resolver_free(node->resolver);
+	node->resolver = NULL;
 	if (node->fd >= 0) {
 		ev_io_stop(node->loop, &node->connecting);
 		close(node->fd);

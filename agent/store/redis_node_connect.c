@@ -89,6 +89,8 @@ void redis_node_connected(struct ev_loop *loop, ev_io *w, int revents)
 		return;
 	}
 	ev_io_stop(loop, &node->connecting);
+	resolver_free(node->resolver);
+	node->resolver = NULL;
 	transport_init(&node->transport, loop, node->fd, redis_node_readable,
 	               redis_node_writable);
 	node->fd = -1;
@@ -103,17 +105,42 @@ void redis_node_connected(struct ev_loop *loop, ev_io *w, int revents)
 	greet(node);
 }
 
-void redis_node_connect(struct redis_node *node)
+static void connect_to(struct redis_node *node, const struct address *address)
 {
-	node->fd = endpoint_connect(&node->endpoint.address);
+	node->fd = endpoint_connect(address);
 	if (node->fd < 0) {
 		redis_node_end(
 		    node, "cannot be connected to: ", strerror(errno), false);
 		return;
 	}
-	node->state = NODE_CONNECTING;
 	ev_io_set(&node->connecting, node->fd, EV_WRITE);
 	ev_io_start(node->loop, &node->connecting);
+}
+
+/* A name may have many addresses: each attempt tries the next. */
+static void on_resolved(void *cookie, const struct resolver_answer *answer)
+{
+	struct redis_node *node = cookie;
+
+	if (answer->n > 0)
+		connect_to(node,
+		           &answer->addresses[node->attempt++ % answer->n]);
+	else
+		redis_node_end(node, "cannot be looked up: ", answer->why,
+		               false);
+}
+
+void redis_node_connect(struct redis_node *node)
+{
+	node->state = NODE_CONNECTING;
 	redis_node_wake(node,
 	                (double)node->options.redis->connect_timeout_ms / 1e3);
+	if (node->endpoint.address.size > 0) {
+		connect_to(node, &node->endpoint.address);
+		return;
+	}
+	node->resolver =
+	    resolver_new(node->loop, &node->endpoint, on_resolved, node);
+	if (!node->resolver)
+		redis_node_lose(node, "cannot be looked up: no thread");
 }

@@ -5,6 +5,7 @@
 #include <ev.h>
 
 #include "agent/net/bytes.h"
+#include "agent/net/resolver.h"
 #include "agent/net/transport.h"
 #include "agent/store/redis_greeting.h"
 #include "agent/store/redis_health.h"
@@ -37,6 +38,8 @@ struct redis_node {
 	char why[REDIS_NODE_WHY_SIZE];
 	double backoff_s;
 	unsigned random;
+	struct resolver *resolver;  /* while the host is looked up */
+	unsigned attempt;           /* which of its addresses is next */
 	int fd;                     /* while connecting */
 	ev_io connecting;           /* writable: the attempt is over */
 	ev_timer timer;             /* of the attempt, or before the next one */

@@ -12,7 +12,7 @@ BEGIN {
 	own["store"] = "^(agent/core/|agent/store/|" codec "|" bytes ")"
 	# Redis is reached over sockets: what moves bytes, but not SPOP.
 	own["redis"] = "^(agent/core/|agent/store/|" codec \
-		"|agent/net/(address|bytes|endpoint|tls|transport)\\.h$)"
+		"|agent/net/(address|bytes|endpoint|resolver|tls|transport)\\.h$)"
 	own["net"] = "^(spoe/|agent/net/)"
 	own["shell"] = "."
 
