@@ -75,7 +75,8 @@ static void end(struct redis_node *node)
 	redis_requests_init(&lost);
 	disconnect(node);
 	redis_requests_move(&lost, &node->sent);
-	node->hopeful = was_ready;
+	/* Nobody waits for what did not answer before. */
+	node->hopeful = was_ready && !node->health.down;
 	if (was_ready) {
 		redis_node_wake(node, 0.);
 	} else {

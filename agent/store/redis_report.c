@@ -21,16 +21,17 @@ static void report_of(struct redis_store *store, enum store_event event,
 	report(store, event, text);
 }
 
-/* Whether the shell has not been told this last. */
-static bool is_news(struct redis_store *store, const char *warning)
+/* Whether the shell has not been told this last: `told` is what it was. */
+static bool is_news(struct redis_store *store, char told[REDIS_REPORT_SIZE],
+                    const char *text)
 {
 	bool news;
 
 	pthread_mutex_lock(&store->lock);
-	news = strcmp(store->warned, warning) != 0;
-	snprintf(store->warned, sizeof(store->warned), "%s", warning);
+	news = strncmp(told, text, REDIS_REPORT_SIZE - 1) != 0;
+	snprintf(told, REDIS_REPORT_SIZE, "%s", text);
 	pthread_mutex_unlock(&store->lock);
-	return news && warning[0] != '\0';
+	return news && text[0] != '\0';
 }
 
 void redis_report_ready(struct redis_store *store, struct redis_node *node)
@@ -43,15 +44,17 @@ void redis_report_ready(struct redis_store *store, struct redis_node *node)
 	char warning[REDIS_INFO_WARNING_SIZE];
 
 	redis_info_warning(info, &wanted, warning);
-	if (is_news(store, warning))
+	if (is_news(store, store->warned, warning))
 		report_of(store, STORE_EVENT_WARNING, node, warning);
+	is_news(store, store->down_why, "");
 	if (atomic_exchange(&store->down, false))
 		report_of(store, STORE_EVENT_UP, node, info->version_text);
 }
 
 void redis_report_down(struct redis_store *store, const char *why)
 {
-	if (!atomic_exchange(&store->down, true))
+	atomic_store(&store->down, true);
+	if (is_news(store, store->down_why, why))
 		report(store, STORE_EVENT_DOWN, why);
 }
 

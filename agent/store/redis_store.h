@@ -11,6 +11,8 @@
 #include "agent/store/redis_topology.h"
 #include "agent/store/store.h"
 
+enum { REDIS_REPORT_SIZE = 640 };
+
 struct redis_counters {
 	atomic_uint_least64_t granted;
 	atomic_uint_least64_t found;
@@ -42,7 +44,8 @@ struct redis_store {
 	atomic_bool failing; /* the last answer was of a failure */
 	atomic_bool down;    /* as it was reported */
 	pthread_mutex_t lock;
-	char warned[REDIS_INFO_WARNING_SIZE]; /* what was reported last */
+	char warned[REDIS_REPORT_SIZE]; /* what was reported last */
+	char down_why[REDIS_REPORT_SIZE];
 };
 
 struct redis_op;
