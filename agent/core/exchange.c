@@ -5,6 +5,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
+/* A waiter looks so many times its first interval apart, at most. */
+enum { LOOK_GROWTH = 16 };
+
 void exchange_init(struct exchange *x)
 {
 	*x = (struct exchange){.state = EXCHANGE_IDLE};
@@ -62,6 +65,19 @@ static void submit(struct exchange *x, enum exchange_state state,
 	todo->submit = true;
 }
 
+/* Asks for the lock: at first, and whenever a waiter looks again. */
+static void claim(struct exchange *x, uint64_t now_ms,
+                  struct exchange_todo *todo)
+{
+	idem_lock(&x->request, x->policy, x->reply.ticket.owner, now_ms,
+	          &x->op.record);
+	submit(x, EXCHANGE_CLAIMING, RECORD_OP_CLAIM, now_ms, todo);
+	todo->wake_ms = now_ms + x->timeout_ms;
+	x->late_ms = x->op.record.deadline_ms < todo->wake_ms
+	                 ? x->op.record.deadline_ms
+	                 : todo->wake_ms;
+}
+
 static void check(struct exchange *x, const struct exchange_event *event,
                   struct exchange_todo *todo)
 {
@@ -82,13 +98,12 @@ static void check(struct exchange *x, const struct exchange_event *event,
 	ticket->head = request->head;
 
 	memcpy(x->op.record_key, request->record_key, RECORD_KEY_SIZE);
-	idem_lock(&x->request, x->policy, event->owner, event->now_ms,
-	          &x->op.record);
-	submit(x, EXCHANGE_CLAIMING, RECORD_OP_CLAIM, event->now_ms, todo);
-	todo->wake_ms = event->now_ms + event->timeout_ms;
-	x->late_ms = x->op.record.deadline_ms < todo->wake_ms
-	                 ? x->op.record.deadline_ms
-	                 : todo->wake_ms;
+	x->timeout_ms = event->timeout_ms;
+	if (x->policy->wait_ms > 0)
+		x->wait_until_ms = event->now_ms + x->policy->wait_ms;
+	x->look_ms = event->look_ms;
+	x->look_max_ms = LOOK_GROWTH * event->look_ms;
+	claim(x, event->now_ms, todo);
 }
 
 /* Encodes what will be replayed; x->response owns it. False when out of
@@ -238,17 +253,48 @@ static void claim_granted(struct exchange *x, uint64_t now_ms,
 	finish(x, todo);
 }
 
+/* x->reply.answer is the reply. */
+static void reply_answer(struct exchange *x, struct exchange_todo *todo)
+{
+	x->reply.reason = x->reply.answer.reason;
+	x->replied = true;
+	todo->reply = true;
+	finish(x, todo);
+}
+
+/* An answer in time counts, and so does one to the last look. */
+static bool may_wait(const struct exchange *x, uint64_t now_ms)
+{
+	return x->reply.answer.verdict == IDEM_CONFLICT &&
+	       now_ms < x->wait_until_ms;
+}
+
+static void wait(struct exchange *x, uint64_t deadline_ms, uint64_t now_ms,
+                 struct exchange_todo *todo)
+{
+	const uint64_t left_ms = x->wait_until_ms - now_ms;
+
+	x->state = EXCHANGE_WAITING;
+	x->deadline_ms = deadline_ms;
+	todo->wait = true;
+	todo->wake_ms = now_ms + (x->look_ms < left_ms ? x->look_ms : left_ms);
+	x->look_ms += (x->look_ms + 1) / 2;
+	if (x->look_ms > x->look_max_ms)
+		x->look_ms = x->look_max_ms;
+}
+
 static void claim_found(struct exchange *x, const struct record *found,
                         uint64_t now_ms, struct exchange_todo *todo)
 {
-	if (!x->replied) {
-		idem_decide(found, &x->request, x->policy, now_ms,
-		            &x->reply.answer);
-		x->reply.reason = x->reply.answer.reason;
-		x->replied = true;
-		todo->reply = true;
+	if (x->replied) {
+		finish(x, todo);
+		return;
 	}
-	finish(x, todo);
+	idem_decide(found, &x->request, x->policy, now_ms, &x->reply.answer);
+	if (may_wait(x, now_ms))
+		wait(x, found->deadline_ms, now_ms, todo);
+	else
+		reply_answer(x, todo);
 }
 
 static void claim_answered(struct exchange *x,
@@ -297,10 +343,39 @@ static void answered(struct exchange *x, const struct exchange_event *event,
 		finish(x, todo);
 		return;
 	case EXCHANGE_IDLE:
+	case EXCHANGE_WAITING:
 	case EXCHANGE_DONE:
 		break;
 	}
 	assert(!"an answer that nobody waits for");
+}
+
+static void timed_out(struct exchange *x, uint64_t now_ms,
+                      struct exchange_todo *todo)
+{
+	assert(x->state != EXCHANGE_IDLE);
+	if (x->state == EXCHANGE_WAITING)
+		claim(x, now_ms, todo);
+	else if (!x->replied)
+		reply_error(x, REASON_STORE_SLOW, todo);
+}
+
+/* What is being looked at now still counts. */
+static void hurry(struct exchange *x, uint64_t now_ms,
+                  struct exchange_todo *todo)
+{
+	x->wait_until_ms = 0;
+	if (x->state != EXCHANGE_WAITING)
+		return;
+	idem_conflict(x->deadline_ms, x->policy, now_ms, &x->reply.answer);
+	reply_answer(x, todo);
+}
+
+static void gone(struct exchange *x, struct exchange_todo *todo)
+{
+	x->replied = true;
+	if (x->state == EXCHANGE_WAITING)
+		finish(x, todo);
 }
 
 void exchange_step(struct exchange *x, const struct exchange_event *event,
@@ -324,12 +399,17 @@ void exchange_step(struct exchange *x, const struct exchange_event *event,
 		answered(x, event, ret_todo);
 		return;
 	case EXCHANGE_TIMEOUT:
-		assert(x->state != EXCHANGE_IDLE);
-		if (!x->replied)
-			reply_error(x, REASON_STORE_SLOW, ret_todo);
+		timed_out(x, event->now_ms, ret_todo);
+		return;
+	case EXCHANGE_WAKE:
+		if (x->state == EXCHANGE_WAITING)
+			claim(x, event->now_ms, ret_todo);
+		return;
+	case EXCHANGE_HURRY:
+		hurry(x, event->now_ms, ret_todo);
 		return;
 	case EXCHANGE_GONE:
-		x->replied = true;
+		gone(x, ret_todo);
 		return;
 	}
 	assert(!"an event of no known type");

@@ -3,13 +3,22 @@
  * them. Time is a field of the event.
  *
  *     idle -> claiming -> done              (check)
- *                 \-> releasing -> done     (granted, but nobody is there)
+ *               |  \-> releasing -> done    (granted, but nobody is there)
+ *             waiting                       (somebody else's runs)
  *     idle -> settling -> done              (completion, notice)
  *
  * A check is answered within its time even when the store is not: at
  * EXCHANGE_TIMEOUT it replies `error` and lives on until the store answers. A
  * lock that was granted after its time, or after the asker went away, is told
- * to nobody: the exchange gives it back. A notice has nobody to reply to: what
+ * to nobody: the exchange gives it back.
+ *
+ * A check that finds an equal one running may wait for it (policy.wait_ms). It
+ * looks again when it is woken, in growing intervals, and when its time is
+ * over; what it finds then is its answer. So a reply comes within wait_ms and
+ * the time of one operation, and a lock that ends meanwhile is claimed like any
+ * other: of many that wait, one gets it, and the others wait on.
+ *
+ * A notice has nobody to reply to: what
  * became of it is in exchange.reply when it is finished. */
 #ifndef AGENT_CORE_EXCHANGE_H
 #define AGENT_CORE_EXCHANGE_H
@@ -27,6 +36,8 @@ enum exchange_event_type {
 	EXCHANGE_NOTICE,   /* first event of a notice */
 	EXCHANGE_ANSWER,   /* the store answered exchange.op */
 	EXCHANGE_TIMEOUT,  /* todo.wake_ms has come */
+	EXCHANGE_WAKE,     /* the lock that is waited for was settled */
+	EXCHANGE_HURRY,    /* no more waiting: no place, or no time */
 	EXCHANGE_GONE,     /* the asker went away: no reply is possible */
 };
 
@@ -35,7 +46,8 @@ struct exchange_event {
 	uint64_t now_ms; /* Unix time; it had better not go back meanwhile */
 	const struct policy
 	    *policy; /* CHECK, COMPLETE, NOTICE: outlives the exchange */
-	uint64_t timeout_ms; /* CHECK, COMPLETE: the reply's time, above 0 */
+	uint64_t timeout_ms; /* CHECK, COMPLETE: the store's time, above 0 */
+	uint64_t look_ms;    /* CHECK: the first interval, above 0 */
 	const struct idem_request *request; /* CHECK: copied */
 	const uint8_t *owner;        /* CHECK: RECORD_OWNER_SIZE random */
 	const struct ticket *ticket; /* COMPLETE, NOTICE: copied */
@@ -46,6 +58,7 @@ struct exchange_event {
 
 struct exchange_todo {
 	bool submit;      /* hand exchange.op to the store */
+	bool wait;        /* until WAKE, TIMEOUT or HURRY */
 	bool reply;       /* send the answer or the outcome in an ACK */
 	bool finished;    /* the exchange may be freed */
 	uint64_t wake_ms; /* Unix time of EXCHANGE_TIMEOUT; 0: not wanted */
@@ -65,6 +78,7 @@ struct exchange_reply {
 enum exchange_state {
 	EXCHANGE_IDLE = 0,
 	EXCHANGE_CLAIMING,
+	EXCHANGE_WAITING,
 	EXCHANGE_SETTLING,
 	EXCHANGE_RELEASING,
 	EXCHANGE_DONE,
@@ -76,6 +90,11 @@ struct exchange {
 	bool replied; /* or nobody is there to be replied to */
 	const struct policy *policy;
 	uint64_t late_ms; /* from then on a grant is too late */
+	uint64_t timeout_ms;
+	uint64_t wait_until_ms;
+	uint64_t look_ms;     /* the next interval */
+	uint64_t look_max_ms; /* and the longest */
+	uint64_t deadline_ms; /* of the lock that is waited for */
 	struct record_op op;
 	struct exchange_reply reply;
 	struct idem_request request; /* its key borrows `key` */
@@ -89,7 +108,7 @@ void exchange_init(struct exchange *x);
 void exchange_fini(struct exchange *x);
 
 /* Takes one event. An event that does not fit the state is our own mistake
- * (assert), except EXCHANGE_TIMEOUT and EXCHANGE_GONE, which may come late. */
+ * (assert), except TIMEOUT, WAKE, HURRY and GONE, which may come late. */
 void exchange_step(struct exchange *x, const struct exchange_event *event,
                    struct exchange_todo *ret_todo);
 

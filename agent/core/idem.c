@@ -54,6 +54,13 @@ static int64_t retry_after_s(uint64_t deadline_ms, const struct policy *policy,
 	return left_s < 1 ? 1 : (int64_t)left_s;
 }
 
+void idem_conflict(uint64_t deadline_ms, const struct policy *policy,
+                   uint64_t now_ms, struct idem_answer *ret_answer)
+{
+	answer(ret_answer, IDEM_CONFLICT, REASON_RUNNING);
+	ret_answer->retry_after_s = retry_after_s(deadline_ms, policy, now_ms);
+}
+
 static void decide_running(const struct record *found,
                            const struct policy *policy, uint64_t now_ms,
                            struct idem_answer *ret_answer)
@@ -65,9 +72,7 @@ static void decide_running(const struct record *found,
 		answer(ret_answer, IDEM_UNKNOWN, REASON_LOCK_EXPIRED);
 		return;
 	}
-	answer(ret_answer, IDEM_CONFLICT, REASON_RUNNING);
-	ret_answer->retry_after_s =
-	    retry_after_s(found->deadline_ms, policy, now_ms);
+	idem_conflict(found->deadline_ms, policy, now_ms, ret_answer);
 }
 
 static void decide_stored(const struct record *found,

@@ -61,6 +61,10 @@ void idem_decide(const struct record *found, const struct idem_request *request,
                  const struct policy *policy, uint64_t now_ms,
                  struct idem_answer *ret_answer);
 
+/* The answer to a request whose first one runs until deadline_ms. */
+void idem_conflict(uint64_t deadline_ms, const struct policy *policy,
+                   uint64_t now_ms, struct idem_answer *ret_answer);
+
 /* Fills the record that a claim for `request` inserts: a lock of `owner` from
  * now_ms for the policy's lock-ttl. The record borrows request->key. */
 void idem_lock(const struct idem_request *request, const struct policy *policy,

@@ -74,6 +74,7 @@ struct policy {
 	uint64_t refuse_after_ms; /* and refused so long after it */
 	uint64_t retry_after_min_s;
 	uint64_t retry_after_max_s;
+	uint64_t wait_ms;  /* for a request that runs; 0: no time */
 	uint64_t max_body; /* bytes */
 	enum policy_on_lock_expiry on_lock_expiry;
 	enum policy_unconfirmed unconfirmed;
