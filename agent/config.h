@@ -43,6 +43,10 @@ struct config {
 	uint64_t idle_timeout_ms;
 	uint64_t drain_timeout_ms;
 	uint64_t answer_timeout_ms; /* a check's, then the verdict is error */
+	uint64_t processing_timeout_ms; /* HAProxy's */
+	uint64_t max_waiters;
+	uint64_t max_waiters_per_key;
+	uint64_t wait_interval_ms; /* the first one; they grow */
 
 	/* [log] */
 	enum log_target log_target;

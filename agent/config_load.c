@@ -179,6 +179,36 @@ static void finish_redis(struct config_loader *l)
 		    "than answer-timeout of [agent]");
 }
 
+/* What waits must be answered before HAProxy gives up, and must leave it
+ * connections for the responses that are waited for. A policy that only
+ * inherits its wait is not told what the default one was told. */
+static void check_wait(struct config_loader *l, size_t index)
+{
+	const struct config *c = l->config;
+	const struct policy *policy = &c->policies[index];
+	unsigned line = l->policies[index].lines[CONFIG_POLICY_wait_ms];
+
+	if (policy->wait_ms == 0 || (line == 0 && index > 0))
+		return;
+	if (policy->wait_ms + c->answer_timeout_ms >= c->processing_timeout_ms)
+		config_loader_complain(
+		    l, line,
+		    "[policy %s] wait: HAProxy gives up before the wait is "
+		    "over; expected less than processing-timeout less "
+		    "answer-timeout of [agent], or a longer "
+		    "processing-timeout there and `timeout processing` in "
+		    "HAProxy",
+		    policy->name);
+	if (c->max_waiters > c->max_connections / 2)
+		config_loader_complain(
+		    l, line,
+		    "[policy %s] wait: those who wait may take the "
+		    "connections of those who are waited for; expected a "
+		    "max-waiters of at most half of max-connections in "
+		    "[agent]",
+		    policy->name);
+}
+
 static void finish(struct config_loader *l)
 {
 	inherit(l);
@@ -190,6 +220,7 @@ static void finish(struct config_loader *l)
 	for (size_t i = 0; i < l->config->n_policies && !l->mistakes; i++) {
 		check_times(l, i);
 		check_retry_after(l, i);
+		check_wait(l, i);
 	}
 	if (!l->mistakes)
 		check_tls(l);

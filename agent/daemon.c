@@ -11,6 +11,7 @@
 #include "agent/log.h"
 #include "agent/sockets.h"
 #include "agent/store/store.h"
+#include "agent/waiters.h"
 #include "agent/worker.h"
 
 static const double DRAIN_LOOK_S = 0.01;
@@ -412,7 +413,9 @@ int daemon_new(struct daemon **ret_daemon, struct config *config,
 	d->shared.released = on_worker_released;
 	d->accepting = true;
 	d->loop = ev_default_loop(EVFLAG_AUTO);
-	if (!d->loop || open_store(d, reterr_text, reterr_size) < 0 ||
+	d->shared.waiters = waiters_new();
+	if (!d->loop || !d->shared.waiters ||
+	    open_store(d, reterr_text, reterr_size) < 0 ||
 	    make_workers(d, reterr_text, reterr_size) < 0 ||
 	    worker_listen_notices(d->workers[0], config, reterr_text,
 	                          reterr_size) < 0 ||
@@ -470,6 +473,7 @@ void daemon_free(struct daemon *d)
 		worker_free(d->workers[i]);
 	free(d->workers);
 	free(d->beats_seen);
+	waiters_free(d->shared.waiters);
 	store_close(d->shared.store);
 	config_unref(d->config);
 	config_unref(d->first);

@@ -7,6 +7,7 @@
 #include "agent/core/exchange.h"
 #include "agent/log.h"
 #include "agent/store/store.h"
+#include "agent/waiters.h"
 
 /* A notice from its line until the store has answered. */
 struct settling {
@@ -20,6 +21,7 @@ struct settling {
 
 struct notices {
 	struct store_client *store;
+	struct waiters *waiters;
 	struct config *config;
 	struct settling *first;
 	struct settling *spare;
@@ -138,6 +140,7 @@ static void on_store_done(struct store_call *call,
 	    .answer = answer,
 	};
 
+	waiters_heed(s->notices->waiters, &call->op, answer);
 	step(s, &event);
 }
 
@@ -199,13 +202,15 @@ void notices_dropped(struct notices *n, uint64_t lines)
 	log_event(LOG_NOTICES_DROPPED, LOG_INT("lines", lines));
 }
 
-struct notices *notices_new(struct store_client *store, struct config *config)
+struct notices *notices_new(struct store_client *store, struct waiters *waiters,
+                            struct config *config)
 {
 	struct notices *n = calloc(1, sizeof(*n));
 
 	if (!n)
 		return NULL;
 	n->store = store;
+	n->waiters = waiters;
 	n->config = config_ref(config);
 	return n;
 }

@@ -8,6 +8,7 @@
 
 struct notices;
 struct store_client;
+struct waiters;
 
 enum notices_counter {
 #define NOTICES_COUNTER(name, text) NOTICES_##name,
@@ -25,9 +26,10 @@ enum { NOTICES_BUSY_MAX = 4096 };
 
 const char *notices_counter_text(enum notices_counter counter);
 
-/* `store` must outlive it; takes a reference of `config`. NULL when out of
- * memory. */
-struct notices *notices_new(struct store_client *store, struct config *config);
+/* `store` and `waiters` must outlive it; takes a reference of `config`. NULL
+ * when out of memory. */
+struct notices *notices_new(struct store_client *store, struct waiters *waiters,
+                            struct config *config);
 
 /* Operations in flight are cancelled. NULL is fine. */
 void notices_free(struct notices *n);

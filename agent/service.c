@@ -1,49 +1,15 @@
-#include "agent/service.h"
-
 #include <assert.h>
 #include <openssl/rand.h>
 #include <stdlib.h>
 
 #include "agent/clock.h"
 #include "agent/core/digest.h"
-#include "agent/core/exchange.h"
 #include "agent/log.h"
 #include "agent/messages.h"
-#include "agent/store/store.h"
+#include "agent/service_private.h"
 
 /* How often the time-outs of exchanges are looked at: their resolution. */
 static const double TICK_S = 0.02;
-
-/* One NOTIFY of ours from its arrival until its exchange is finished. */
-struct pending {
-	struct exchange exchange;
-	struct store_call call;
-	struct service *service;
-	struct config *config; /* a reference: the exchange borrows a policy */
-	struct notify *notify; /* NULL once answered or gone */
-	uint64_t wake_ms;      /* Unix time; 0 when not in the queue */
-	size_t response_size;  /* bytes counted in service.responses_size */
-	struct pending *next;  /* all that live, oldest first */
-	struct pending *prev;
-};
-
-struct service {
-	struct ev_loop *loop;
-	struct store_client *store;
-	struct config *config;
-	bool noticed; /* the configuration of the start had notices */
-	struct digest *digest;
-	ev_timer tick;
-	struct pending *first; /* oldest */
-	struct pending *last;
-	struct pending *spare; /* freed ones, linked by next */
-	size_t exchanges;
-	size_t responses_size;
-	struct service_counters counters;
-	/* Random bytes in stock for owner tokens. */
-	uint8_t random[64 * RECORD_OWNER_SIZE];
-	size_t random_left;
-};
 
 /* The next owner token; NULL when OpenSSL has no randomness to give. */
 static const uint8_t *service_owner(struct service *s)
@@ -57,27 +23,36 @@ static const uint8_t *service_owner(struct service *s)
 	return s->random + s->random_left;
 }
 
-static void list_append(struct service *s, struct pending *p)
+static struct pending_list *list_of(struct pending *p)
 {
-	p->next = NULL;
-	p->prev = s->last;
-	if (s->last)
-		s->last->next = p;
-	else
-		s->first = p;
-	s->last = p;
+	return p->waiting ? &p->service->waiting : &p->service->live;
 }
 
-static void list_remove(struct service *s, struct pending *p)
+void service_list_append(struct pending *p)
 {
+	struct pending_list *list = list_of(p);
+
+	p->next = NULL;
+	p->prev = list->last;
+	if (list->last)
+		list->last->next = p;
+	else
+		list->first = p;
+	list->last = p;
+}
+
+void service_list_remove(struct pending *p)
+{
+	struct pending_list *list = list_of(p);
+
 	if (p->prev)
 		p->prev->next = p->next;
 	else
-		s->first = p->next;
+		list->first = p->next;
 	if (p->next)
 		p->next->prev = p->prev;
 	else
-		s->last = p->prev;
+		list->last = p->prev;
 }
 
 static void on_store_done(struct store_call *call,
@@ -106,8 +81,9 @@ static struct pending *pending_new(struct service *s, struct notify *n,
 	p->notify = n;
 	p->wake_ms = 0;
 	p->response_size = 0;
+	service_wait_init(p);
 	n->owner = p;
-	list_append(s, p);
+	service_list_append(p);
 	s->exchanges++;
 	return p;
 }
@@ -116,11 +92,12 @@ static void pending_free(struct pending *p)
 {
 	struct service *s = p->service;
 
+	service_wait_fini(p);
 	exchange_fini(&p->exchange);
 	config_unref(p->config);
 	s->responses_size -= p->response_size;
 	s->exchanges--;
-	list_remove(s, p);
+	service_list_remove(p);
 	p->next = s->spare;
 	s->spare = p;
 }
@@ -215,22 +192,28 @@ static void pending_do(struct pending *p, const struct exchange_todo *todo)
 		/* Whatever becomes of the ACK, `n` is not ours any more. */
 		p->notify = NULL;
 		n->owner = NULL;
+		if (p->waited && x->reply.answer.verdict == IDEM_CONFLICT)
+			s->counters.waits_over++;
 		send_reply(s, n, &x->reply, x->op.record_key);
 	}
-	p->wake_ms = todo->wake_ms;
-	if (todo->wake_ms && !ev_is_active(&s->tick))
+	p->wake_ms = todo->wait ? 0 : todo->wake_ms;
+	if (p->wake_ms && !ev_is_active(&s->tick))
 		ev_timer_again(s->loop, &s->tick);
 	if (x->state == EXCHANGE_RELEASING && todo->submit)
 		s->counters.given_back++;
 	if (todo->submit) {
+		if (x->state == EXCHANGE_CLAIMING)
+			service_wait_look(p);
 		p->call.op = x->op;
 		store_submit(s->store, &p->call);
 	}
 	if (todo->finished)
 		pending_free(p);
+	else if (todo->wait)
+		service_wait_begin(p, todo->wake_ms);
 }
 
-static void pending_step(struct pending *p, const struct exchange_event *event)
+void service_step(struct pending *p, const struct exchange_event *event)
 {
 	struct exchange_todo todo;
 
@@ -249,11 +232,12 @@ static void on_store_done(struct store_call *call,
 	    .answer = answer,
 	};
 
-	pending_step(p, &event);
+	waiters_heed(p->service->waiters, &call->op, answer);
+	service_step(p, &event);
 }
 
-/* The list is in order of arrival, and so, but for a reload, of time-outs: the
- * first that is not due ends the walk. */
+/* The list is in the order in which the store was asked, and so, but for a
+ * reload, of time-outs: the first that is not due ends the walk. */
 static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 {
 	struct service *s = timer->data;
@@ -264,7 +248,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 
 	(void)loop;
 	(void)revents;
-	for (p = s->first; p && !waiting; p = next) {
+	for (p = s->live.first; p && !waiting; p = next) {
 		struct exchange_event event = {.type = EXCHANGE_TIMEOUT,
 		                               .now_ms = now_ms};
 
@@ -272,7 +256,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 		if (p->wake_ms && p->wake_ms > now_ms)
 			waiting = true;
 		else if (p->wake_ms)
-			pending_step(p, &event);
+			service_step(p, &event);
 	}
 	if (!waiting)
 		ev_timer_stop(s->loop, &s->tick);
@@ -319,6 +303,7 @@ static void start_check(struct service *s, struct notify *n,
 	    .now_ms = clock_now_ms(),
 	    .policy = policy,
 	    .timeout_ms = s->config->answer_timeout_ms,
+	    .look_ms = s->config->wait_interval_ms,
 	    .request = request,
 	    .owner = service_owner(s),
 	};
@@ -331,7 +316,7 @@ static void start_check(struct service *s, struct notify *n,
 		reply_verdict(s, n, IDEM_ERROR, reason);
 		return;
 	}
-	pending_step(p, &event);
+	service_step(p, &event);
 }
 
 static void take_check(struct service *s, struct notify *n,
@@ -394,7 +379,7 @@ static void start_complete(struct service *s, struct notify *n,
 	}
 	p->response_size = size;
 	s->responses_size += size;
-	pending_step(p, &event);
+	service_step(p, &event);
 }
 
 /* HAProxy offers tune.bufsize - 4 as its largest frame. */
@@ -470,28 +455,33 @@ void service_gone(struct service *s, struct notify *n)
 	    .now_ms = clock_now_ms(),
 	};
 
-	(void)s;
 	if (!p)
 		return;
 	assert(p->notify == n);
 	p->notify = NULL;
-	pending_step(p, &event);
+	if (p->waited)
+		s->counters.waits_gone++;
+	service_step(p, &event);
 }
 
 struct service *service_new(struct ev_loop *loop, struct store_client *store,
-                            struct config *config)
+                            struct waiters *waiters, struct config *config)
 {
 	struct service *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return NULL;
 	s->digest = digest_new();
-	if (!s->digest) {
+	s->waiters_client = waiters_attach(waiters, loop);
+	if (!s->digest || !s->waiters_client) {
+		waiters_detach(s->waiters_client);
+		digest_free(s->digest);
 		free(s);
 		return NULL;
 	}
 	s->loop = loop;
 	s->store = store;
+	s->waiters = waiters;
 	s->config = config_ref(config);
 	s->noticed = config->n_notices_listen > 0;
 	ev_timer_init(&s->tick, on_tick, 0., TICK_S);
@@ -504,16 +494,19 @@ void service_free(struct service *s)
 	if (!s)
 		return;
 	ev_timer_stop(s->loop, &s->tick);
-	while (s->first) {
-		store_cancel(s->store, &s->first->call);
-		pending_free(s->first);
+	while (s->live.first) {
+		store_cancel(s->store, &s->live.first->call);
+		pending_free(s->live.first);
 	}
+	while (s->waiting.first)
+		pending_free(s->waiting.first);
 	while (s->spare) {
 		struct pending *p = s->spare;
 
 		s->spare = p->next;
 		free(p);
 	}
+	waiters_detach(s->waiters_client);
 	digest_free(s->digest);
 	config_unref(s->config);
 	free(s);

@@ -10,6 +10,7 @@
 
 struct service;
 struct store_client;
+struct waiters;
 
 /* Counters of one loop. */
 struct service_counters {
@@ -17,7 +18,13 @@ struct service_counters {
 	uint64_t outcomes[IDEM_OUTCOMES];
 	uint64_t unknown_arguments;
 	uint64_t unknown_messages;
-	uint64_t given_back; /* locks granted that nobody was told of */
+	uint64_t given_back;    /* locks granted that nobody was told of */
+	uint64_t waits;         /* checks that waited for another request */
+	uint64_t waits_refused; /* there was no place to wait */
+	uint64_t waits_over;    /* that were answered `conflict` in the end */
+	uint64_t waits_gone;    /* whose asker went away */
+	uint64_t wait_wakes;    /* looks at the store because of a settle */
+	uint64_t wait_looks;    /* and because of the time */
 };
 
 enum {
@@ -27,10 +34,10 @@ enum {
 	SERVICE_RESPONSES_MAX = 256 << 20,
 };
 
-/* `loop` and `store` must outlive it; takes a reference of `config`. NULL when
- * out of memory. */
+/* `loop`, `store` and `waiters` must outlive it; takes a reference of `config`.
+ * NULL when out of memory. */
 struct service *service_new(struct ev_loop *loop, struct store_client *store,
-                            struct config *config);
+                            struct waiters *waiters, struct config *config);
 
 /* Call after every connection of the loop is closed. Operations in flight are
  * cancelled. NULL is fine. */
@@ -39,6 +46,10 @@ void service_free(struct service *s);
 /* New NOTIFYs follow `config` from now on; takes a reference. Whether there are
  * notices only a restart changes. */
 void service_set_config(struct service *s, struct config *config);
+
+/* From now on no check waits for another request, and those that do are
+ * answered `conflict`. */
+void service_drain(struct service *s);
 
 /* For struct connection_handler. */
 void service_notify(struct service *s, struct notify *n,

@@ -136,6 +136,7 @@ static void adopt_all(struct worker *w, const struct arrival *arrivals,
 static void drain(struct worker *w)
 {
 	server_drain(w->server);
+	service_drain(w->service);
 	/* From now on somebody waits for worker_busy(). */
 	w->beat.repeat = DRAIN_BEAT_S;
 	ev_timer_again(w->loop, &w->beat);
@@ -145,7 +146,7 @@ static void log_service_stats(struct worker *w)
 {
 	const struct connection_counters *c = server_counters(w->server);
 	const struct service_counters *s = service_counters(w->service);
-	struct log_field fields[IDEM_VERDICTS + IDEM_OUTCOMES + 9];
+	struct log_field fields[IDEM_VERDICTS + IDEM_OUTCOMES + 15];
 	size_t n = 0;
 
 	for (size_t i = 0; i < IDEM_VERDICTS; i++)
@@ -156,6 +157,12 @@ static void log_service_stats(struct worker *w)
 	fields[n++] =
 	    LOG_INT("complete_error", s->outcomes[IDEM_OUTCOME_ERROR]);
 	fields[n++] = LOG_INT("given_back", s->given_back);
+	fields[n++] = LOG_INT("waits", s->waits);
+	fields[n++] = LOG_INT("waits_refused", s->waits_refused);
+	fields[n++] = LOG_INT("waits_over", s->waits_over);
+	fields[n++] = LOG_INT("waits_gone", s->waits_gone);
+	fields[n++] = LOG_INT("wait_wakes", s->wait_wakes);
+	fields[n++] = LOG_INT("wait_looks", s->wait_looks);
 	fields[n++] = LOG_INT("unknown_arguments", s->unknown_arguments);
 	fields[n++] = LOG_INT("unknown_messages", s->unknown_messages);
 	fields[n++] = LOG_INT("frames_in", c->frames_in);
@@ -257,7 +264,7 @@ static bool set_up(struct worker *w, struct config *config)
 	w->store = store_attach(w->shared->store, w->loop);
 	if (!w->store)
 		return false;
-	w->service = service_new(w->loop, w->store, config);
+	w->service = service_new(w->loop, w->store, w->shared->waiters, config);
 	if (!w->service)
 		return false;
 	w->server = new_server(w, config);
@@ -362,7 +369,7 @@ int worker_listen_notices(struct worker *w, struct config *config,
 {
 	if (config->n_notices_listen == 0)
 		return 0;
-	w->notices = notices_new(w->store, config);
+	w->notices = notices_new(w->store, w->shared->waiters, config);
 	if (!w->notices) {
 		snprintf(reterr_text, reterr_size, "out of memory");
 		return -1;

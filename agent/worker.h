@@ -14,10 +14,12 @@
 struct worker;
 struct store;
 struct tls;
+struct waiters;
 
 /* What the workers of a process share; outlives them all. */
 struct worker_shared {
 	struct store *store;
+	struct waiters *waiters;
 	/* Connections of all workers, adopted ones that are on their way
 	 * included. */
 	atomic_size_t connections;

@@ -373,6 +373,18 @@ static void judge_arguments(struct cli_doctor *d, const char *path,
 	        CLI_FINDING_NO_SCOPE, NULL);
 }
 
+/* How long the agent may take to answer. */
+static uint64_t longest_answer_ms(const struct config *config)
+{
+	uint64_t wait_ms = 0;
+
+	for (size_t i = 0; i < config->n_policies; i++) {
+		if (config->policies[i].wait_ms > wait_ms)
+			wait_ms = config->policies[i].wait_ms;
+	}
+	return config->answer_timeout_ms + wait_ms;
+}
+
 static void judge_spoe(struct cli_doctor *d, const char *path,
                        const struct spoe_facts *f)
 {
@@ -380,7 +392,7 @@ static void judge_spoe(struct cli_doctor *d, const char *path,
 	find_if(d, !f->processing, path, CLI_FINDING_NO_TIMEOUT, NULL);
 	find_if(d,
 	        f->processing &&
-	            f->processing_ms <= d->config->answer_timeout_ms,
+	            f->processing_ms <= longest_answer_ms(d->config),
 	        path, CLI_FINDING_TIMEOUT_TOO_SHORT, NULL);
 	find_if(d, f->idle_ms >= d->config->idle_timeout_ms, path,
 	        CLI_FINDING_IDLE_TOO_LONG, NULL);

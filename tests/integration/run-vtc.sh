@@ -68,7 +68,7 @@ cp "$here/idempotency.map" "$STAGE/haproxy/idempotency.map"
 cp "$here/agent.ini" "$here/short.ini" "$STAGE"
 printf '\n[store]\npath = %s/store\ndurability = none\n' "$STAGE" \
 	>>"$STAGE/agent.ini"
-printf '\n[agent]\nlisten = unix:%s/spop.sock\nanswer-timeout = 1m\nthreads = 2\n' \
+printf '\n[agent]\nlisten = unix:%s/spop.sock\nanswer-timeout = 1m\nthreads = 2\nprocessing-timeout = 2m\nwait-interval = 1h\n' \
 	"$STAGE" >>"$STAGE/agent.ini"
 ln -s "$play" "$STAGE/play.vtc"
 

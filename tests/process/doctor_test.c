@@ -198,7 +198,7 @@ static void test_mistakes_in_haproxys_files(void **state)
 	    {CLI_FINDING_IDLE_TOO_LONG, "idempotency.spoe.conf",
 	     "timeout idle  1m", "timeout idle 1h"},
 	    {CLI_FINDING_TOO_MANY_FRAMES, "idempotency.spoe.conf",
-	     "max-waiting-frames 20", "max-waiting-frames 200"},
+	     "max-waiting-frames 64", "max-waiting-frames 65"},
 	    {CLI_FINDING_NO_PREFIX, "idempotency.spoe.conf",
 	     "option var-prefix idem", "option var-prefix other"},
 	    {CLI_FINDING_NO_ARGUMENT, "idempotency.spoe.conf", " body=req.body",

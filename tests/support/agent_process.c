@@ -211,6 +211,19 @@ bool agent_process_said(struct agent_process *a, const char *text)
 	return agent_process_said_times(a, text, 1);
 }
 
+bool agent_process_said_on(struct agent_process *a, int signal,
+                           const char *text)
+{
+	for (int waited = 0; waited < BOUND_MS; waited += STEP_MS) {
+		if (count(read_output(a), text) > 0)
+			return true;
+		agent_process_signal(a, signal);
+		step();
+	}
+	fprintf(stderr, "not said: %s\noutput:\n%s\n", text, read_output(a));
+	return false;
+}
+
 void agent_process_signal(struct agent_process *a, int signal)
 {
 	kill(a->pid, signal);

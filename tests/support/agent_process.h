@@ -50,6 +50,10 @@ bool agent_process_said(struct agent_process *a, const char *text);
 bool agent_process_said_times(struct agent_process *a, const char *text,
                               int times);
 
+/* The same, with a `signal` before each look: until its counters say so. */
+bool agent_process_said_on(struct agent_process *a, int signal,
+                           const char *text);
+
 /* Sends `signal`. */
 void agent_process_signal(struct agent_process *a, int signal);
 

@@ -35,6 +35,7 @@ static const struct {
      ":2: [agent]  = 2: there is no such key; expected one of listen "
      "socket-mode threads backlog max-connections max-in-flight "
      "max-frame-size pipelining hello-timeout idle-timeout answer-timeout "
+     "processing-timeout max-waiters max-waiters-per-key wait-interval "
      "drain-timeout\n"},
 
     /* sections */
@@ -112,6 +113,7 @@ static const struct {
      "any-key-is-and-then-some = 1: there is no such key; expected one of "
      "listen socket-mode threads backlog max-connections max-in-flight "
      "max-frame-size pipelining hello-timeout idle-timeout answer-timeout "
+     "processing-timeout max-waiters max-waiters-per-key wait-interval "
      "drain-timeout\n"},
 
     /* values; ranges are in agent_config_value_test.c */
@@ -256,6 +258,7 @@ static const struct {
      ":3: [agent] bogus = 1: there is no such key; expected one of listen "
      "socket-mode threads backlog max-connections max-in-flight "
      "max-frame-size pipelining hello-timeout idle-timeout answer-timeout "
+     "processing-timeout max-waiters max-waiters-per-key wait-interval "
      "drain-timeout\n"
      ":5: the line has no =; expected [section], key = value or a "
      "comment\n"},
@@ -274,6 +277,22 @@ static const struct {
      "response-ttl = 1h\n[policy b]\nlock-ttl = 1h\nresponse-ttl = 1h\n",
      ":2: [policy a] on-lock-expiry = hold: nothing is left to hold when the "
      "lock ends; expected a response-ttl above lock-ttl\n"},
+    /* 1 s of the 2 s that HAProxy waits is answer-timeout's */
+    {"[policy a]\nwait = 1s\n",
+     ":2: [policy a] wait: HAProxy gives up before the wait is over; expected "
+     "less than processing-timeout less answer-timeout of [agent], or a "
+     "longer processing-timeout there and `timeout processing` in HAProxy\n"},
+    {"[policy a]\n[policy b]\nwait = 0s\n[policy default]\nwait = 5s\n"
+     "[agent]\nprocessing-timeout = 6s\n",
+     ":5: [policy default] wait: HAProxy gives up before the wait is over; "
+     "expected less than processing-timeout less answer-timeout of [agent], "
+     "or a longer processing-timeout there and `timeout processing` in "
+     "HAProxy\n"},
+    {"[agent]\nmax-waiters = 51\nmax-connections = 101\n"
+     "[policy a]\nwait = 100ms\n",
+     ":5: [policy a] wait: those who wait may take the connections of those "
+     "who are waited for; expected a max-waiters of at most half of "
+     "max-connections in [agent]\n"},
     {"[policy default]\non-lock-expiry = hold\n[policy a]\nlock-ttl = 2d\n",
      ":4: [policy a] on-lock-expiry = hold: nothing is left to hold when the "
      "lock ends; expected a response-ttl above lock-ttl\n"},

@@ -31,6 +31,10 @@ static void defaults(void **state)
 	assert_int_equal(c->idle_timeout_ms, 3600000);
 	assert_int_equal(c->drain_timeout_ms, 30000);
 	assert_int_equal(c->answer_timeout_ms, 1000);
+	assert_int_equal(c->processing_timeout_ms, 2000);
+	assert_int_equal(c->max_waiters, 1000);
+	assert_int_equal(c->max_waiters_per_key, 64);
+	assert_int_equal(c->wait_interval_ms, 20);
 	assert_int_equal(c->log_target, LOG_TARGET_AUTO);
 	assert_int_equal(c->log_level, LOG_LEVEL_INFO);
 	assert_string_equal(c->store_driver, "lmdb");
@@ -58,6 +62,7 @@ static void the_default_policy(void **state)
 	assert_int_equal(p->retry_after_max_s, 30);
 	assert_int_equal(p->fingerprint, POLICY_PARTS_ALL);
 	assert_int_equal(p->oversize_request, POLICY_OVERSIZE_PARTIAL);
+	assert_int_equal(p->wait_ms, 0);
 	assert_int_equal(p->max_body, 16 << 20);
 	assert_int_equal(p->on_lock_expiry, POLICY_EXPIRY_RETRY);
 	assert_int_equal(p->unconfirmed, POLICY_UNCONFIRMED_SEAL);
@@ -98,6 +103,22 @@ static void reads_what_is_set(void **state)
 	assert_int_equal(c->log_level, LOG_LEVEL_DEBUG);
 	assert_string_equal(c->store_path, "/srv/a b");
 	assert_int_equal(c->store_durability, STORE_DURABILITY_NONE);
+	config_unref(c);
+}
+
+/* What fits goes: just within HAProxy's time, and half of the connections. */
+static void waits(void **state)
+{
+	struct config *c = rig_good("[agent]\nmax-waiters = 50\n"
+	                            "max-connections = 100\n"
+	                            "processing-timeout = 6s\n"
+	                            "[policy default]\nwait = 4999ms\n");
+
+	(void)state;
+	assert_int_equal(c->policies[0].wait_ms, 4999);
+	config_unref(c);
+	/* Who does not wait has nothing to fit. */
+	c = rig_good("[agent]\nmax-connections = 2\nanswer-timeout = 1m\n");
 	config_unref(c);
 }
 
@@ -372,6 +393,7 @@ int main(void)
 	    cmocka_unit_test(defaults),
 	    cmocka_unit_test(the_default_policy),
 	    cmocka_unit_test(reads_what_is_set),
+	    cmocka_unit_test(waits),
 	    cmocka_unit_test(comments_and_forms),
 	    cmocka_unit_test(policies_inherit),
 	    cmocka_unit_test(presets_stand_in_for_the_default),

@@ -91,6 +91,8 @@ static void expect_taken(const struct config_option *o, uint64_t number)
 		strcat(text, "[agent]\nanswer-timeout = 10ms\n");
 	else if (strcmp(o->key, "retry-after-min") == 0)
 		strcat(text, "retry-after-max = 1h\n");
+	else if (strcmp(o->key, "wait") == 0)
+		strcat(text, "[agent]\nprocessing-timeout = 1h\n");
 	c = rig_good(text);
 	memcpy(&field, (const char *)object_of(c, o) + o->offset,
 	       o->type == CONFIG_TYPE_MODE ? sizeof(unsigned)
