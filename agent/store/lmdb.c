@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "agent/store/lmdb_commit.h"
+#include "agent/store/lmdb_scan.h"
 #include "agent/store/lmdb_store.h"
 #include "agent/store/lmdb_writer.h"
 
@@ -345,86 +346,6 @@ static void lmdb_stats(struct store *base, struct store_stats *ret_stats)
 	pthread_mutex_unlock(&store->lock);
 }
 
-/* --- scan --------------------------------------------------------------- */
-
-/* The first record behind `after`. */
-static int first_behind(MDB_cursor *cursor, const uint8_t *after, MDB_val *key,
-                        MDB_val *value)
-{
-	uint8_t start[RECORD_KEY_SIZE];
-	int rc;
-
-	if (!after)
-		return mdb_cursor_get(cursor, key, value, MDB_FIRST);
-	memcpy(start, after, sizeof(start));
-	*key = (MDB_val){.mv_data = start, .mv_size = sizeof(start)};
-	rc = mdb_cursor_get(cursor, key, value, MDB_SET_RANGE);
-	if (rc == 0 && key->mv_size == RECORD_KEY_SIZE &&
-	    memcmp(key->mv_data, after, RECORD_KEY_SIZE) == 0)
-		rc = mdb_cursor_get(cursor, key, value, MDB_NEXT);
-	return rc;
-}
-
-static int visit_one(struct lmdb_tree *tree, const uint8_t *record_key,
-                     store_visit *visit, void *cookie, bool *ret_more)
-{
-	static const struct record unreadable = {.state = RECORD_NONE};
-	struct lmdb_entry entry;
-	int rc = lmdb_tree_find(tree, record_key, &entry);
-
-	if (rc != 0)
-		return rc;
-	if (entry.health == REASON_NONE)
-		lmdb_tree_check(&entry);
-	*ret_more =
-	    visit(cookie, record_key,
-	          entry.health == REASON_NONE ? &entry.record : &unreadable);
-	return 0;
-}
-
-static int walk(struct lmdb_tree *tree, const uint8_t *after,
-                store_visit *visit, void *cookie)
-{
-	MDB_cursor *cursor;
-	MDB_val key, value;
-	bool more = true;
-	int rc = mdb_cursor_open(tree->txn, tree->file->index, &cursor);
-
-	if (rc != 0)
-		return rc;
-	rc = first_behind(cursor, after, &key, &value);
-	while (rc == 0 && more) {
-		if (key.mv_size != RECORD_KEY_SIZE)
-			rc = MDB_CORRUPTED;
-		else
-			rc = visit_one(tree, key.mv_data, visit, cookie, &more);
-		if (rc == 0 && more)
-			rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
-	}
-	mdb_cursor_close(cursor);
-	return rc == MDB_NOTFOUND ? 0 : rc;
-}
-
-static int lmdb_scan(struct store *base, const uint8_t *after,
-                     store_visit *visit, void *cookie, char *reterr_text,
-                     size_t reterr_size)
-{
-	struct lmdb_store *store = (struct lmdb_store *)base;
-	struct lmdb_tree tree = {.file = &store->file};
-	int rc = lmdb_file_read(&store->file, &tree.txn);
-
-	if (rc == 0) {
-		rc = walk(&tree, after, visit, cookie);
-		lmdb_file_read_end(&store->file, tree.txn);
-		lmdb_file_read_free(&store->file, &tree.txn);
-	}
-	if (rc == 0)
-		return 0;
-	snprintf(reterr_text, reterr_size, "store %s: cannot be read: %s",
-	         store->file.path, mdb_strerror(rc));
-	return -1;
-}
-
 const struct store_driver lmdb_driver = {
     .name = "lmdb",
     .open = lmdb_open,
@@ -435,5 +356,5 @@ const struct store_driver lmdb_driver = {
     .cancel = lmdb_cancel,
     .healthy = lmdb_healthy,
     .stats = lmdb_stats,
-    .scan = lmdb_scan,
+    .scan = lmdb_scan_all,
 };

@@ -129,13 +129,17 @@ static void count_commit(struct lmdb_store *store, size_t n_jobs,
 static int transact(struct lmdb_store *store, size_t from, size_t to,
                     size_t sweep)
 {
-	struct lmdb_tree tree = {.file = &store->file};
+	struct lmdb_tree tree = {
+	    .file = &store->file,
+	    .changes = &store->changes,
+	};
 	struct lmdb_swept swept = {.visited = 0};
 	int rc = lmdb_file_write(&store->file, &tree.txn);
 
 	if (rc != 0)
 		return rc;
-	if (from < to)
+	rc = lmdb_tree_begin(&tree);
+	if (rc == 0 && from < to)
 		rc = apply(store, &tree, from, to);
 	if (rc == 0 && sweep > 0) {
 		rc = lmdb_tree_sweep(&tree, store->now_ms(), sweep, &swept);
@@ -144,11 +148,13 @@ static int transact(struct lmdb_store *store, size_t from, size_t to,
 		store->swept_at_ms = store->now_ms();
 	}
 	if (rc != 0) {
+		lmdb_tree_undo(&tree);
 		lmdb_file_abort(&store->file, tree.txn);
 		return rc;
 	}
 	lmdb_commit_measure(store, tree.txn);
 	rc = lmdb_file_commit(&store->file, tree.txn);
+	lmdb_tree_committed(&tree, rc == 0);
 	if (rc == 0)
 		count_commit(store, to - from, &swept);
 	return lmdb_file_explain(&store->file, rc);

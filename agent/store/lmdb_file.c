@@ -9,11 +9,14 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "agent/store/lmdb_index_file.h"
+#include "agent/store/lmdb_tree.h"
+
 enum {
 	READERS = 1000, /* event loops and tools, of all processes */
 	/* What the lock file must hold for READERS, and its header. */
 	LOCK_FILE_SIZE = READERS * 64 + 4096,
-	TREES = 3,
+	TREES = 2,
 	META_PAGES = 2,
 	/* What deleting needs beyond a map that is full to the brim. */
 	HEADROOM = 1 << 20,
@@ -216,10 +219,8 @@ static int check_length(struct lmdb_file *file)
 
 static int open_trees(struct lmdb_file *file, MDB_txn *txn, unsigned flags)
 {
-	int rc = mdb_dbi_open(txn, "index", flags, &file->index);
+	int rc = mdb_dbi_open(txn, "records", flags, &file->records);
 
-	if (rc == 0)
-		rc = mdb_dbi_open(txn, "records", flags, &file->records);
 	if (rc == 0)
 		rc = mdb_dbi_open(txn, "expiry", flags, &file->expiry);
 	return rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc;
@@ -286,6 +287,26 @@ static int open_content(struct lmdb_file *file, MDB_txn *txn)
 	return open_trees(file, txn, 0);
 }
 
+/* Takes the index into use, but for when the file is opened again. */
+static int begin_index(struct lmdb_file *file, MDB_txn *txn)
+{
+	struct lmdb_tree tree = {.txn = txn, .file = file};
+	struct lmdb_index_source source = {
+	    .stamp = mdb_txn_id(txn),
+	    .put_all = lmdb_tree_put_all,
+	    .cookie = &tree,
+	};
+	int rc;
+
+	if (file->indexed)
+		return 0;
+	rc = lmdb_tree_records(&tree, &source.records);
+	if (rc == 0)
+		rc = lmdb_index_begin(&file->index, &source);
+	file->indexed = rc == 0;
+	return rc;
+}
+
 static int check_content(struct lmdb_file *file, const struct complaint *c)
 {
 	MDB_txn *txn;
@@ -294,6 +315,8 @@ static int check_content(struct lmdb_file *file, const struct complaint *c)
 	if (rc != 0)
 		return complain_rc(c, rc);
 	rc = open_content(file, txn);
+	if (rc == 0)
+		rc = begin_index(file, txn);
 	if (rc != 0)
 		mdb_txn_abort(txn);
 	else
@@ -329,6 +352,19 @@ static int open_env(struct lmdb_file *file, const struct complaint *c)
 	return 0;
 }
 
+static int open_index_and_env(struct lmdb_file *file, const struct complaint *c)
+{
+	const int rc =
+	    lmdb_index_open(&file->index, file->path, file->max_size);
+
+	if (rc != 0)
+		return complain_rc(c, rc);
+	if (open_env(file, c) == 0)
+		return 0;
+	lmdb_index_close(&file->index, false);
+	return -1;
+}
+
 /* Loops come and go all the time: the one that wants to map again must not
  * wait for a moment without any. */
 static int init_remap(struct lmdb_file *file)
@@ -354,7 +390,7 @@ static int open_files(struct lmdb_file *file, const struct complaint *c)
 
 	snprintf(name, sizeof(name), "%s/data.mdb", file->path);
 	fresh = stat(name, &st) != 0 && errno == ENOENT;
-	if (open_env(file, c) == 0)
+	if (open_index_and_env(file, c) == 0)
 		return 0;
 	if (fresh && stat(name, &st) == 0 &&
 	    st.st_size < META_PAGES * sysconf(_SC_PAGESIZE))
@@ -394,9 +430,10 @@ int lmdb_file_open(struct lmdb_file *file, const struct store_options *options,
 
 void lmdb_file_close(struct lmdb_file *file)
 {
-	if (file->env)
-		mdb_env_sync(file->env, 1);
+	const bool whole = file->env && mdb_env_sync(file->env, 1) == 0;
+
 	close_env(file);
+	lmdb_index_close(&file->index, whole);
 	pthread_rwlock_destroy(&file->remap);
 	free(file->path);
 }
@@ -483,8 +520,11 @@ int lmdb_file_write(struct lmdb_file *file, MDB_txn **ret_txn)
 
 int lmdb_file_commit(struct lmdb_file *file, MDB_txn *txn)
 {
-	int rc = mdb_txn_commit(txn);
+	int rc;
 
+	/* Before: a record must not be there without its number. */
+	atomic_store(&file->index.head->stamp, mdb_txn_id(txn));
+	rc = mdb_txn_commit(txn);
 	pthread_rwlock_unlock(&file->remap);
 	return rc;
 }

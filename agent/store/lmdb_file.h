@@ -9,10 +9,11 @@
 #include <lmdb.h>
 #include <pthread.h>
 
+#include "agent/store/lmdb_index.h"
 #include "agent/store/store.h"
 
 enum {
-	LMDB_FILE_FORMAT = 1,
+	LMDB_FILE_FORMAT = 2,
 	/* Least max_size: a few records, and room to delete them. */
 	LMDB_FILE_SIZE_MIN = 1 << 20,
 };
@@ -20,9 +21,10 @@ enum {
 struct lmdb_file {
 	MDB_env *env; /* NULL after a reopen that failed */
 	MDB_dbi main; /* the name and format of the store */
-	MDB_dbi index;
 	MDB_dbi records;
 	MDB_dbi expiry;
+	struct lmdb_index index;
+	bool indexed; /* it is in use */
 	size_t page_size;
 	bool unmapped; /* mapping again failed: reopen */
 	char *path;

@@ -93,6 +93,7 @@ struct lmdb_store {
 	size_t n_batch;
 
 	/* Of whoever is `writing`. */
+	struct lmdb_tree_changes changes;
 	bool sweep_more; /* more was due at the last sweep */
 	uint64_t swept_at_ms;
 	bool room;     /* the last sweep left some, or nothing was due */

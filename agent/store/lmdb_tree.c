@@ -76,22 +76,39 @@ static enum reason read_value(MDB_val value, struct spoe_span *ret_key,
 	return health;
 }
 
-/* The record of `number`, which `record_key` led to. */
-static int get_record(struct lmdb_tree *tree, uint64_t number,
-                      const uint8_t *record_key, struct lmdb_entry *ret_entry)
+static int get_value(const struct lmdb_tree *tree, uint64_t number,
+                     MDB_val *ret_value)
 {
 	const struct number n = number_of(number);
 	MDB_val key = val(n.bytes, sizeof(n.bytes));
+
+	return mdb_get(tree->txn, tree->file->records, &key, ret_value);
+}
+
+int lmdb_tree_key(const struct lmdb_tree *tree, uint64_t number,
+                  const uint8_t **ret_key)
+{
+	MDB_val value;
+	int rc = get_value(tree, number, &value);
+
+	if (rc == 0 && value.mv_size < RECORD_KEY_SIZE)
+		return MDB_CORRUPTED;
+	if (rc == 0)
+		*ret_key = value.mv_data;
+	return rc;
+}
+
+/* The record of `number`, which `record_key` led to. */
+static int get_record(const struct lmdb_tree *tree, uint64_t number,
+                      const uint8_t *record_key, struct lmdb_entry *ret_entry)
+{
 	MDB_val value;
 	struct spoe_span own_key;
-	int rc = mdb_get(tree->txn, tree->file->records, &key, &value);
+	int rc = get_value(tree, number, &value);
 
-	*ret_entry = (struct lmdb_entry){
-	    .health = REASON_RECORD_CORRUPT,
-	    .number = number,
-	};
 	if (rc != 0)
-		return rc == MDB_NOTFOUND ? 0 : rc;
+		return rc;
+	*ret_entry = (struct lmdb_entry){.number = number};
 	ret_entry->health = read_value(value, &own_key, &ret_entry->record);
 	if (ret_entry->health == REASON_NONE &&
 	    memcmp(own_key.data, record_key, RECORD_KEY_SIZE) != 0)
@@ -99,23 +116,44 @@ static int get_record(struct lmdb_tree *tree, uint64_t number,
 	return 0;
 }
 
+/* The index may name numbers that are gone, or not there yet. */
+static int find_number(struct lmdb_tree *tree, const uint8_t *record_key,
+                       struct lmdb_entry *ret_entry)
+{
+	int rc = MDB_NOTFOUND;
+
+	for (unsigned nth = 0; rc == MDB_NOTFOUND; nth++) {
+		uint64_t number;
+
+		rc = lmdb_index_find(&tree->file->index, record_key, nth,
+		                     &number);
+		if (rc == 0 && number == 0)
+			return MDB_NOTFOUND;
+		if (rc == MDB_CORRUPTED) {
+			*ret_entry = (struct lmdb_entry){
+			    .health = REASON_RECORD_CORRUPT,
+			};
+			return 0;
+		}
+		if (rc == 0)
+			rc = get_record(tree, number, record_key, ret_entry);
+	}
+	return rc;
+}
+
 int lmdb_tree_find(struct lmdb_tree *tree,
                    const uint8_t record_key[RECORD_KEY_SIZE],
                    struct lmdb_entry *ret_entry)
 {
-	MDB_val key = val(record_key, RECORD_KEY_SIZE);
-	MDB_val value;
-	uint64_t number;
-	int rc = mdb_get(tree->txn, tree->file->index, &key, &value);
+	uint64_t changes;
+	int rc;
 
-	if (rc != 0)
-		return rc;
-	if (!read_number(value, &number)) {
-		*ret_entry =
-		    (struct lmdb_entry){.health = REASON_RECORD_CORRUPT};
-		return 0;
-	}
-	return get_record(tree, number, record_key, ret_entry);
+	do {
+		changes = lmdb_index_changes(&tree->file->index);
+		rc = find_number(tree, record_key, ret_entry);
+	} while (rc == MDB_NOTFOUND &&
+	         changes != lmdb_index_changes(&tree->file->index));
+	return rc;
 }
 
 void lmdb_tree_check(struct lmdb_entry *entry)
@@ -158,27 +196,37 @@ static int put_record(struct lmdb_tree *tree, uint64_t number,
 	return 0;
 }
 
-/* The number for one more record. Other processes append too, so the tree is
- * asked once in every transaction. */
-static int next_number(struct lmdb_tree *tree, uint64_t *ret_number)
+/* Puts one more record, and leads its key to it. */
+static int append_record(struct lmdb_tree *tree, const uint8_t *record_key,
+                         const struct record *record, uint64_t *ret_number)
 {
-	MDB_cursor *cursor;
-	MDB_val key, value;
+	struct lmdb_tree_changes *changes = tree->changes;
 	int rc;
 
-	if (tree->last == 0) {
-		rc = mdb_cursor_open(tree->txn, tree->file->records, &cursor);
-		if (rc != 0)
-			return rc;
-		rc = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
-		mdb_cursor_close(cursor);
-		if (rc != 0 && rc != MDB_NOTFOUND)
-			return rc;
-		if (rc == 0 && !read_number(key, &tree->last))
-			return MDB_CORRUPTED;
-	}
-	*ret_number = tree->last + 1;
-	return 0;
+	assert(changes->n_added < LMDB_TREE_CHANGES_MAX);
+	*ret_number = lmdb_index_number(&tree->file->index);
+	changes->added[changes->n_added++] = (struct lmdb_tree_change){
+	    .prefix = lmdb_index_prefix(record_key),
+	    .number = *ret_number,
+	};
+	rc = lmdb_index_put(&tree->file->index, record_key, *ret_number);
+	if (rc != 0)
+		return rc;
+	return put_record(tree, *ret_number, record_key, record, MDB_APPEND);
+}
+
+/* The record of the number is gone: its key leads nowhere, once that is
+ * certain. */
+static void forget_number(struct lmdb_tree *tree, const uint8_t *record_key,
+                          uint64_t number)
+{
+	struct lmdb_tree_changes *changes = tree->changes;
+
+	assert(changes->n_removed < LMDB_TREE_CHANGES_MAX);
+	changes->removed[changes->n_removed++] = (struct lmdb_tree_change){
+	    .prefix = lmdb_index_prefix(record_key),
+	    .number = number,
+	};
 }
 
 /* --- expiry ------------------------------------------------------------- */
@@ -222,55 +270,41 @@ static int put_expiry(struct lmdb_tree *tree, uint64_t time_ms, uint64_t number)
 
 /* --- operations --------------------------------------------------------- */
 
-/* A claim's key is in the index already, and leads to `number`. */
+/* There is a record for a claim's key, dead or alive. */
 static int claim_again(struct lmdb_tree *tree, const struct record_op *op,
-                       uint64_t number, struct lmdb_result *result)
+                       const struct lmdb_entry *entry,
+                       struct lmdb_result *result)
 {
-	struct lmdb_entry entry;
-	int rc = get_record(tree, number, op->record_key, &entry);
+	int rc;
 
-	if (rc != 0)
-		return rc;
-	if (entry.health != REASON_NONE) {
-		result->health = entry.health;
+	if (entry->health != REASON_NONE) {
+		result->health = entry->health;
 		return 0;
 	}
-	if (record_alive(&entry.record, op->now_ms)) {
+	if (record_alive(&entry->record, op->now_ms)) {
 		result->result = RECORD_FOUND;
 		return 0;
 	}
-	rc = put_record(tree, number, op->record_key, &op->record, 0);
-	return rc != 0 ? rc : put_expiry(tree, op->record.expires_ms, number);
+	rc = put_record(tree, entry->number, op->record_key, &op->record, 0);
+	if (rc != 0)
+		return rc;
+	return put_expiry(tree, op->record.expires_ms, entry->number);
 }
 
 int lmdb_tree_claim(struct lmdb_tree *tree, const struct record_op *op,
                     struct lmdb_result *ret_result)
 {
-	MDB_val key = val(op->record_key, RECORD_KEY_SIZE);
-	MDB_val value;
-	struct number n;
+	struct lmdb_entry entry;
 	uint64_t number;
-	int rc = next_number(tree, &number);
+	int rc = lmdb_tree_find(tree, op->record_key, &entry);
 
 	*ret_result = (struct lmdb_result){.result = RECORD_GRANTED};
-	if (rc != 0)
-		return rc;
-	n = number_of(number);
-	value = val(n.bytes, sizeof(n.bytes));
-	rc = mdb_put(tree->txn, tree->file->index, &key, &value,
-	             MDB_NOOVERWRITE);
-	if (rc == MDB_KEYEXIST) {
-		if (read_number(value, &number))
-			return claim_again(tree, op, number, ret_result);
-		ret_result->health = REASON_RECORD_CORRUPT;
-		return 0;
-	}
 	if (rc == 0)
-		rc = put_record(tree, number, op->record_key, &op->record,
-		                MDB_APPEND);
+		return claim_again(tree, op, &entry, ret_result);
+	if (rc == MDB_NOTFOUND)
+		rc = append_record(tree, op->record_key, &op->record, &number);
 	if (rc != 0)
 		return rc;
-	tree->last = number;
 	return put_expiry(tree, op->record.expires_ms, number);
 }
 
@@ -314,12 +348,9 @@ static int release(struct lmdb_tree *tree, const struct record_op *op,
                    uint64_t number)
 {
 	const struct number n = number_of(number);
-	MDB_val key = val(op->record_key, RECORD_KEY_SIZE);
-	int rc = mdb_del(tree->txn, tree->file->index, &key, NULL);
+	MDB_val key = val(n.bytes, sizeof(n.bytes));
 
-	if (rc != 0)
-		return rc;
-	key = val(n.bytes, sizeof(n.bytes));
+	forget_number(tree, op->record_key, number);
 	return mdb_del(tree->txn, tree->file->records, &key, NULL);
 }
 
@@ -349,29 +380,21 @@ int lmdb_tree_settle(struct lmdb_tree *tree, const struct record_op *op,
 /* Moves a record that lost its response behind all others: pages do not shrink
  * with what is on them, but go when nothing is left. */
 static int move_to_end(struct lmdb_tree *tree, MDB_cursor *cursor,
-                       struct spoe_span record_key, const struct record *record)
+                       uint64_t number, struct spoe_span record_key,
+                       const struct record *record)
 {
 	uint8_t copy[RECORD_KEY_SIZE];
-	MDB_val key = val(copy, sizeof(copy));
-	MDB_val value;
-	struct number n;
-	uint64_t number;
-	int rc = next_number(tree, &number);
+	uint64_t new_number;
+	int rc;
 
-	if (rc != 0)
-		return rc;
-	n = number_of(number);
-	value = val(n.bytes, sizeof(n.bytes));
 	memcpy(copy, record_key.data, sizeof(copy));
-	rc = put_record(tree, number, copy, record, MDB_APPEND);
-	if (rc == 0)
-		rc = mdb_put(tree->txn, tree->file->index, &key, &value, 0);
+	forget_number(tree, copy, number);
+	rc = append_record(tree, copy, record, &new_number);
 	if (rc == 0)
 		rc = mdb_cursor_del(cursor, 0);
 	if (rc != 0)
 		return rc;
-	tree->last = number;
-	return put_expiry(tree, record->expires_ms, number);
+	return put_expiry(tree, record->expires_ms, new_number);
 }
 
 /* Removes the record under the cursor if it has expired, or its response if
@@ -383,8 +406,6 @@ static int visit_record(struct lmdb_tree *tree, MDB_cursor *cursor,
 	struct record record;
 	struct spoe_span record_key;
 	enum reason health = read_value(value, &record_key, &record);
-	MDB_val key;
-	int rc;
 
 	swept->visited++;
 	if (health != REASON_NONE)
@@ -393,13 +414,10 @@ static int visit_record(struct lmdb_tree *tree, MDB_cursor *cursor,
 		if (!record_drop_response(&record, now_ms))
 			return put_expiry(tree, record_due_ms(&record), number);
 		swept->dropped++;
-		return move_to_end(tree, cursor, record_key, &record);
+		return move_to_end(tree, cursor, number, record_key, &record);
 	}
 	swept->expired++;
-	key = val(record_key.data, record_key.size);
-	rc = mdb_del(tree->txn, tree->file->index, &key, NULL);
-	if (rc != 0 && rc != MDB_NOTFOUND)
-		return rc;
+	forget_number(tree, record_key.data, number);
 	return mdb_cursor_del(cursor, 0);
 }
 
@@ -498,7 +516,7 @@ int lmdb_tree_sweep(struct lmdb_tree *tree, uint64_t now_ms, size_t limit,
 int lmdb_tree_records(const struct lmdb_tree *tree, uint64_t *ret_records)
 {
 	MDB_stat stat;
-	int rc = mdb_stat(tree->txn, tree->file->index, &stat);
+	int rc = mdb_stat(tree->txn, tree->file->records, &stat);
 
 	if (rc == 0)
 		*ret_records = stat.ms_entries;
@@ -507,8 +525,7 @@ int lmdb_tree_records(const struct lmdb_tree *tree, uint64_t *ret_records)
 
 int lmdb_tree_bytes(const struct lmdb_tree *tree, uint64_t *ret_bytes)
 {
-	const MDB_dbi trees[] = {tree->file->index, tree->file->records,
-	                         tree->file->expiry};
+	const MDB_dbi trees[] = {tree->file->records, tree->file->expiry};
 	uint64_t pages = 0;
 
 	for (size_t i = 0; i < sizeof(trees) / sizeof(trees[0]); i++) {

@@ -1,14 +1,13 @@
 /* agent/store/lmdb_tree.h: what is in the trees of a store, and how each
  * operation changes them inside one transaction.
  *
- *     index:   record key -> number u64
  *     records: number u64 -> record key, head size u16, head, response
  *     expiry:  time u64 (ms), block u64 -> nothing
  *
  * Big-endian. What a write costs is the pages it touches. Record keys are
- * random, so the index is small and is touched when a record comes and goes,
- * not when it is settled. Numbers count up, so what is claimed and settled
- * together lies together, in the last pages of `records`.
+ * random, so no tree has them: the number of a key is in a table beside LMDB
+ * (lmdb_index.h). Numbers count up and are never used again, so what is claimed
+ * and settled together lies together, in the last pages of `records`.
  *
  * BLOCK numbers in a row are a block. Every record's block has an entry in
  * `expiry` at the time when the record or its response has to go (rounded up)
@@ -27,12 +26,31 @@ enum {
 	LMDB_TREE_LAG_MS = 8192,
 };
 
+/* Numbers that the index has to be told of. */
+struct lmdb_tree_change {
+	uint64_t prefix; /* of the record key */
+	uint64_t number;
+};
+
+enum { LMDB_TREE_CHANGES_MAX = 1024 };
+
+/* What a write transaction has done to the index already and has to be undone
+ * when it fails, and what has to be done to it when it does not. It outlives
+ * the transaction. */
+struct lmdb_tree_changes {
+	size_t n_added;
+	size_t n_removed;
+	bool doubtful; /* whether the removed are: look first */
+	struct lmdb_tree_change added[LMDB_TREE_CHANGES_MAX];
+	struct lmdb_tree_change removed[LMDB_TREE_CHANGES_MAX];
+};
+
 /* One transaction's view of the trees. */
 struct lmdb_tree {
 	MDB_txn *txn;
 	const struct lmdb_file *file;
+	struct lmdb_tree_changes *changes; /* to write */
 	/* private */
-	uint64_t last;    /* the largest number; 0: not known */
 	uint64_t time_ms; /* of the last entry made in `expiry` */
 	uint64_t block;
 };
@@ -66,6 +84,11 @@ int lmdb_tree_find(struct lmdb_tree *tree,
                    const uint8_t record_key[RECORD_KEY_SIZE],
                    struct lmdb_entry *ret_entry);
 
+/* The key of the record of a number, in the map. MDB_NOTFOUND: there is none.
+ */
+int lmdb_tree_key(const struct lmdb_tree *tree, uint64_t number,
+                  const uint8_t **ret_key);
+
 /* Checks the response of a readable entry; its health says how it went. */
 void lmdb_tree_check(struct lmdb_entry *entry);
 
@@ -79,6 +102,20 @@ int lmdb_tree_settle(struct lmdb_tree *tree, const struct record_op *op,
  * a page of its own. Adds to *swept. */
 int lmdb_tree_sweep(struct lmdb_tree *tree, uint64_t now_ms, size_t limit,
                     struct lmdb_swept *swept);
+
+/* Removes from the index what the last transaction removed. Call it first in
+ * each: only who has the write transaction may change the index, and a number
+ * must be there as long as its record may be. */
+int lmdb_tree_begin(struct lmdb_tree *tree);
+
+/* The transaction is about to be aborted. */
+void lmdb_tree_undo(struct lmdb_tree *tree);
+
+/* Its commit is through, or failed. */
+void lmdb_tree_committed(struct lmdb_tree *tree, bool done);
+
+/* Enters all records into the index: see lmdb_index_source. */
+int lmdb_tree_put_all(void *tree, const struct lmdb_index *index);
 
 /* How many records there are. */
 int lmdb_tree_records(const struct lmdb_tree *tree, uint64_t *ret_records);

@@ -51,6 +51,7 @@ static void a_store_is_made_for_its_user_alone(void **state)
 	assert_int_equal(mode_of(rig.path, "."), 0700);
 	assert_int_equal(mode_of(rig.path, "data.mdb"), 0600);
 	assert_int_equal(mode_of(rig.path, "lock.mdb"), 0600);
+	assert_int_equal(mode_of(rig.path, "index"), 0600);
 	rig_fini(&rig);
 }
 
@@ -206,7 +207,7 @@ static void stores_of_others_are_left_alone(void **state)
 
 static void newer_formats_are_left_alone(void **state)
 {
-	static const char newer[] = "spoa-idempotency store\0\0\0\0\x02";
+	static const char newer[] = "spoa-idempotency store\0\0\0\0\x03";
 	struct rig rig;
 
 	(void)state;
@@ -217,6 +218,9 @@ static void newer_formats_are_left_alone(void **state)
 	put_entry(rig.path, "format", newer, sizeof(newer) - 1);
 	expect_error(&rig.options, "another version of this agent");
 	put_entry(rig.path, "format", "spoa-idempotency store\0\0\0\0\x01",
+	          sizeof(newer) - 1);
+	expect_error(&rig.options, "another version of this agent");
+	put_entry(rig.path, "format", "spoa-idempotency store\0\0\0\0\x02",
 	          sizeof(newer) - 1);
 	rig_open(&rig);
 	assert_int_equal(rig_claim(&rig, 1, 2), RECORD_FOUND);
@@ -268,6 +272,62 @@ static void a_strange_lock_file_does_not_matter(void **state)
 	rig_fini(&rig);
 }
 
+static void copy(const struct rig *rig, const char *from, const char *to)
+{
+	static char bytes[1 << 20];
+	char path[512];
+	size_t size;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", rig->path, from);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	size = fread(bytes, 1, sizeof(bytes), f);
+	fclose(f);
+	write_file(rig->path, to, bytes, size);
+}
+
+/* Without its index, with one of yesterday, or one of somebody's own: all that
+ * is in the store is found. */
+static void an_index_that_does_not_fit_is_made_anew(void **state)
+{
+	char path[512];
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig);
+	rig_open(&rig);
+	assert_int_equal(rig_claim(&rig, 1, 1), RECORD_GRANTED);
+	rig_close(&rig);
+	copy(&rig, "index", "yesterday");
+	copy(&rig, "data.mdb", "data.yesterday");
+	rig_open(&rig);
+	assert_int_equal(rig_claim(&rig, 2, 1), RECORD_GRANTED);
+	rig_close(&rig);
+	copy(&rig, "index", "today");
+	for (unsigned i = 0; i < 4; i++) {
+		if (i == 0)
+			copy(&rig, "yesterday", "index");
+		else if (i == 1)
+			write_file(rig.path, "index", "frost", 5);
+		else if (i == 2)
+			copy(&rig, "data.mdb", "index");
+		snprintf(path, sizeof(path), "%s/index", rig.path);
+		if (i == 3)
+			assert_int_equal(unlink(path), 0);
+		rig_open(&rig);
+		assert_int_equal(rig_claim(&rig, 1, 2), RECORD_FOUND);
+		assert_int_equal(rig_claim(&rig, 2, 2), RECORD_FOUND);
+		rig_close(&rig);
+	}
+	copy(&rig, "today", "index");
+	copy(&rig, "data.yesterday", "data.mdb");
+	rig_open(&rig);
+	assert_int_equal(rig_claim(&rig, 1, 2), RECORD_FOUND);
+	assert_int_equal(rig_claim(&rig, 2, 2), RECORD_GRANTED);
+	rig_fini(&rig);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -280,6 +340,7 @@ int main(void)
 	    cmocka_unit_test(stores_of_others_are_left_alone),
 	    cmocka_unit_test(newer_formats_are_left_alone),
 	    cmocka_unit_test(a_file_that_was_cut_is_damaged),
+	    cmocka_unit_test(an_index_that_does_not_fit_is_made_anew),
 	    cmocka_unit_test(a_strange_lock_file_does_not_matter),
 	};
 

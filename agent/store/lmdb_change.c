@@ -1,0 +1,99 @@
+/* What a transaction means for the index: see lmdb_tree.h. */
+#include "agent/store/lmdb_tree.h"
+
+/* Whether there is a record of that number. */
+static int is_there(const struct lmdb_tree *tree, uint64_t number,
+                    bool *ret_there)
+{
+	const uint8_t *key;
+	int rc = lmdb_tree_key(tree, number, &key);
+
+	*ret_there = rc == 0;
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+int lmdb_tree_begin(struct lmdb_tree *tree)
+{
+	struct lmdb_tree_changes *changes = tree->changes;
+
+	while (changes->n_removed > 0) {
+		const struct lmdb_tree_change *c =
+		    &changes->removed[changes->n_removed - 1];
+		bool there = false;
+		int rc = 0;
+
+		if (changes->doubtful)
+			rc = is_there(tree, c->number, &there);
+		if (rc != 0)
+			return rc;
+		if (!there)
+			lmdb_index_remove(&tree->file->index, c->prefix,
+			                  c->number);
+		changes->n_removed--;
+	}
+	changes->doubtful = false;
+	changes->n_added = 0;
+	return 0;
+}
+
+void lmdb_tree_undo(struct lmdb_tree *tree)
+{
+	struct lmdb_tree_changes *changes = tree->changes;
+
+	while (changes->n_added > 0) {
+		const struct lmdb_tree_change *c =
+		    &changes->added[--changes->n_added];
+
+		lmdb_index_remove(&tree->file->index, c->prefix, c->number);
+	}
+	changes->n_removed = 0;
+}
+
+void lmdb_tree_committed(struct lmdb_tree *tree, bool done)
+{
+	struct lmdb_tree_changes *changes = tree->changes;
+
+	/* All or nothing may have happened: the next transaction sees. What was
+	 * removed is found again when the index is opened, at the latest. */
+	if (!done) {
+		changes->n_removed = changes->n_added;
+		memcpy(changes->removed, changes->added,
+		       changes->n_added * sizeof(changes->added[0]));
+		changes->doubtful = true;
+	}
+	changes->n_added = 0;
+}
+
+/* In the order of the numbers: the largest comes last. */
+static int put_all(MDB_cursor *cursor, const struct lmdb_index *index)
+{
+	MDB_val key, value;
+	int rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+
+	while (rc == 0) {
+		struct spoe_reader r =
+		    spoe_reader(spoe_span(key.mv_data, key.mv_size));
+		uint64_t number;
+
+		if (!spoe_reader_u64(&r, &number) ||
+		    value.mv_size < RECORD_KEY_SIZE)
+			return MDB_CORRUPTED;
+		rc = lmdb_index_put(index, value.mv_data, number);
+		if (rc == 0)
+			rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+	}
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+int lmdb_tree_put_all(void *cookie, const struct lmdb_index *index)
+{
+	struct lmdb_tree *tree = cookie;
+	MDB_cursor *cursor;
+	int rc = mdb_cursor_open(tree->txn, tree->file->records, &cursor);
+
+	if (rc != 0)
+		return rc;
+	rc = put_all(cursor, index);
+	mdb_cursor_close(cursor);
+	return rc;
+}

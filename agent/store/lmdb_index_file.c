@@ -1,0 +1,192 @@
+#include "agent/store/lmdb_index_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <lmdb.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	/* Even of the smallest records, a table is less than a quarter. */
+	MAP_PART = 4,
+	MAP_PAGES_MIN = 256,
+};
+
+/* Its last character is the version of the table. */
+static const char magic[8] = {'i', 'd', 'e', 'm', 'i', 'd', 'x', '1'};
+
+/* Since when this machine runs; empty: nobody can say. */
+static void read_boot(char ret_boot[LMDB_INDEX_BOOT_SIZE])
+{
+	const int fd =
+	    open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	memset(ret_boot, 0, LMDB_INDEX_BOOT_SIZE);
+	if (fd < 0)
+		return;
+	n = read(fd, ret_boot, LMDB_INDEX_BOOT_SIZE - 1);
+	if (n < 0)
+		ret_boot[0] = '\0';
+	close(fd);
+}
+
+static int lock(int fd, int how)
+{
+	int rc;
+
+	do
+		rc = flock(fd, how);
+	while (rc != 0 && errno == EINTR);
+	return rc == 0 ? 0 : errno;
+}
+
+/* Exclusively when nobody else has it, else shared, once who is opening or
+ * closing it is through. */
+static int lock_open(struct lmdb_index *index)
+{
+	int rc = lock(index->fd, LOCK_EX | LOCK_NB);
+
+	index->alone = rc == 0;
+	return rc == EWOULDBLOCK ? lock(index->fd, LOCK_SH) : rc;
+}
+
+static int map(struct lmdb_index *index, uint64_t max_size)
+{
+	struct stat st;
+	uint64_t pages;
+	void *at;
+
+	if (fstat(index->fd, &st) != 0)
+		return errno;
+	pages = (uint64_t)st.st_size / LMDB_INDEX_PAGE;
+	index->map_pages = max_size / MAP_PART / LMDB_INDEX_PAGE;
+	if (index->map_pages < 2 * pages)
+		index->map_pages = 2 * pages;
+	if (index->map_pages < MAP_PAGES_MIN)
+		index->map_pages = MAP_PAGES_MIN;
+	at = mmap(NULL, index->map_pages * LMDB_INDEX_PAGE,
+	          PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, index->fd,
+	          0);
+	if (at == MAP_FAILED)
+		return errno;
+	index->map = at;
+	index->head = at;
+	return 0;
+}
+
+int lmdb_index_open(struct lmdb_index *index, const char *path,
+                    uint64_t max_size)
+{
+	char name[PATH_MAX];
+	int rc;
+
+	*index = (struct lmdb_index){.fd = -1};
+	if ((size_t)snprintf(name, sizeof(name), "%s/index", path) >=
+	    sizeof(name))
+		return ENAMETOOLONG;
+	index->fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (index->fd < 0)
+		return errno;
+	rc = lock_open(index);
+	if (rc == 0)
+		rc = map(index, max_size);
+	if (rc != 0)
+		close(index->fd);
+	return rc;
+}
+
+/* Whether the file is long enough to look at its head, and for what that says.
+ */
+static bool long_enough(const struct lmdb_index *index)
+{
+	struct stat st;
+	uint64_t pages;
+
+	if (fstat(index->fd, &st) != 0)
+		return false;
+	pages = (uint64_t)st.st_size / LMDB_INDEX_PAGE;
+	return pages > 0 &&
+	       memcmp(index->head->magic, magic, sizeof(magic)) == 0 &&
+	       atomic_load(&index->head->allocated) <= pages;
+}
+
+static bool credible(const struct lmdb_index *index,
+                     const struct lmdb_index_source *source)
+{
+	const struct lmdb_index_head *head = index->head;
+	char boot[LMDB_INDEX_BOOT_SIZE];
+	uint64_t stamp, records;
+
+	if (!long_enough(index))
+		return false;
+	read_boot(boot);
+	if (!head->clean &&
+	    (boot[0] == '\0' || memcmp(boot, head->boot, sizeof(boot)) != 0))
+		return false;
+	/* Marked before a commit, which may then not have come to be. */
+	stamp = atomic_load(&head->stamp);
+	if (stamp != source->stamp && stamp + 1 != source->stamp)
+		return false;
+	return lmdb_index_whole(index, &records) &&
+	       records == source->records && records == head->records;
+}
+
+static int make_anew(const struct lmdb_index *index,
+                     const struct lmdb_index_source *source)
+{
+	int rc;
+
+	if (ftruncate(index->fd, 0) != 0)
+		return errno;
+	rc = posix_fallocate(index->fd, 0, LMDB_INDEX_PAGE);
+	if (rc != 0)
+		return rc;
+	atomic_store(&index->head->allocated, 1);
+	rc = lmdb_index_init(index);
+	if (rc == 0)
+		rc = source->put_all(source->cookie, index);
+	if (rc == 0)
+		memcpy(index->head->magic, magic, sizeof(magic));
+	return rc;
+}
+
+int lmdb_index_begin(struct lmdb_index *index,
+                     const struct lmdb_index_source *source)
+{
+	int rc = 0;
+
+	if (!index->alone)
+		return long_enough(index) ? 0 : MDB_CORRUPTED;
+	if (!credible(index, source))
+		rc = make_anew(index, source);
+	if (rc != 0)
+		return rc;
+	atomic_store(&index->head->stamp, source->stamp);
+	index->head->clean = false;
+	read_boot(index->head->boot);
+	/* From now on it may be ahead of what is on the disk, and says so
+	 * there. */
+	if (fdatasync(index->fd) != 0)
+		return errno;
+	index->alone = false;
+	return lock(index->fd, LOCK_SH);
+}
+
+void lmdb_index_close(struct lmdb_index *index, bool whole)
+{
+	if (!index->head)
+		return;
+	if (whole && lock(index->fd, LOCK_EX | LOCK_NB) == 0 &&
+	    fdatasync(index->fd) == 0) {
+		index->head->clean = true;
+		fdatasync(index->fd);
+	}
+	munmap(index->map, index->map_pages * LMDB_INDEX_PAGE);
+	close(index->fd);
+	index->head = NULL;
+}
