@@ -133,19 +133,26 @@ static int look_for_data(const struct complaint *c)
 	return complain_rc(c, errno);
 }
 
-/* LMDB writes to its lock file through a map, and a full disk would be a
- * SIGBUS there: give the file its blocks first. */
-static int allocate_lock_file(const char *path)
+static int open_lock_file(const char *path, int *ret_fd)
 {
 	char name[PATH_MAX];
-	int fd, rc;
 
 	if ((size_t)snprintf(name, sizeof(name), "%s/lock.mdb", path) >=
 	    sizeof(name))
 		return ENAMETOOLONG;
-	fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return errno;
+	*ret_fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	return *ret_fd < 0 ? errno : 0;
+}
+
+/* LMDB writes to its lock file through a map, and a full disk would be a
+ * SIGBUS there: give the file its blocks first. */
+static int allocate_lock_file(const char *path)
+{
+	int fd;
+	int rc = open_lock_file(path, &fd);
+
+	if (rc != 0)
+		return rc;
 	rc = posix_fallocate(fd, 0, LOCK_FILE_SIZE);
 	close(fd);
 	return rc;
@@ -156,6 +163,7 @@ static int create_env(struct lmdb_file *file)
 	int rc = mdb_env_create(&file->env);
 
 	file->unmapped = false;
+	file->lock_fd = -1;
 	if (rc != 0) {
 		file->env = NULL;
 		return rc;
@@ -167,14 +175,34 @@ static int create_env(struct lmdb_file *file)
 		rc = mdb_env_set_mapsize(file->env, file->max_size);
 	if (rc == 0)
 		rc = mdb_env_open(file->env, file->path, file->flags, 0600);
+	/* Without it, the file counts as shared. */
+	if (rc == 0)
+		open_lock_file(file->path, &file->lock_fd);
 	return rc;
 }
 
+/* The lock file last: closing any descriptor of it takes away the locks that
+ * this process has there. */
 static void close_env(struct lmdb_file *file)
 {
-	if (file->env)
-		mdb_env_close(file->env);
+	if (!file->env)
+		return;
+	mdb_env_close(file->env);
 	file->env = NULL;
+	if (file->lock_fd >= 0)
+		close(file->lock_fd);
+	file->lock_fd = -1;
+}
+
+/* As long as it has the file open, each process keeps a shared lock on the
+ * first byte of LMDB's lock file. */
+bool lmdb_file_is_shared(const struct lmdb_file *file)
+{
+	struct flock lock = {
+	    .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1};
+
+	return fcntl(file->lock_fd, F_GETLK, &lock) != 0 ||
+	       lock.l_type != F_UNLCK;
 }
 
 /* A limit that was lowered below what the file holds must leave room to remove

@@ -27,6 +27,7 @@ struct lmdb_file {
 	bool indexed; /* it is in use */
 	size_t page_size;
 	bool unmapped; /* mapping again failed: reopen */
+	int lock_fd;   /* of LMDB's lock file, to look at; -1 */
 	char *path;
 	unsigned flags;
 	size_t max_size; /* bytes */
@@ -51,6 +52,10 @@ void lmdb_file_read_end(struct lmdb_file *file, MDB_txn *txn);
 
 /* Frees a transaction that is not begun, if there is one, and clears *txn. */
 void lmdb_file_read_free(struct lmdb_file *file, MDB_txn **txn);
+
+/* Whether another process has the file open: then a write may wait for it, and
+ * for as long as it likes. Not while the file is being opened or closed. */
+bool lmdb_file_is_shared(const struct lmdb_file *file);
 
 /* Begins the write transaction: waits for other processes to end theirs. */
 int lmdb_file_write(struct lmdb_file *file, MDB_txn **ret_txn);

@@ -220,11 +220,13 @@ void lmdb_writer_stop(struct lmdb_store *store)
 
 /* Whether the loop writes itself what it hands over. That saves two switches
  * between threads, most of the cost of a small batch; a loop that would have
- * to wait for a disk or for another writer leaves it to the writer thread. */
+ * to wait for a disk, for another writer or, maybe, for another process leaves
+ * it to the writer thread. */
 static bool may_write(const struct lmdb_store *store)
 {
 	return (store->file.flags & MDB_NOSYNC) && !store->writing &&
-	       !store->wants_turn && !store->stopping;
+	       !store->wants_turn && !store->stopping &&
+	       !lmdb_file_is_shared(&store->file);
 }
 
 void lmdb_writer_hand_over(struct lmdb_client *client)

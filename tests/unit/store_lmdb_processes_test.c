@@ -1,7 +1,9 @@
 /* Several processes on one directory: a key has one owner among them all, and
  * each follows when another has let the file grow. */
+#include <lmdb.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "tests/unit/store_rig.h"
 
@@ -243,12 +245,60 @@ static void dead_processes_do_not_stand_in_the_way(void **state)
 	rig_fini(&rig);
 }
 
+/* Keeps the writer's lock, but no longer than a hanging test can wait. */
+static void hold(struct rig *rig, int say)
+{
+	MDB_env *env;
+	MDB_txn *txn;
+
+	if (mdb_env_create(&env) != 0 || mdb_env_set_maxdbs(env, 8) != 0 ||
+	    mdb_env_open(env, rig->options.path, 0, 0600) != 0 ||
+	    mdb_txn_begin(env, NULL, 0, &txn) != 0 || write(say, "", 1) != 1)
+		_exit(1);
+	sleep(20);
+	_exit(1);
+}
+
+/* A loop never waits for another process: it has requests to answer, if only
+ * that the store is slow. */
+static void hang(enum store_durability durability)
+{
+	struct rig rig;
+	struct rig_call waits = {.answers = 0};
+	struct child child;
+
+	rig_init(&rig);
+	rig.options.durability = durability;
+	child = begin_child(&rig, hold);
+	rig_open(&rig);
+	assert_int_equal(rig_claim(&rig, 1, 1), RECORD_GRANTED);
+	go_on(&child);
+	rig_submit(&rig, &waits, rig_claim_op(2, 1, RIG_NOW));
+	for (unsigned i = 0; i < 10; i++)
+		rig_turn(rig.loop);
+	assert_int_equal(waits.answers, 0);
+	assert_int_equal(rig_claim(&rig, 1, 2), RECORD_FOUND);
+	end_child(&child);
+	rig_until(&rig, waits.answers > 0);
+	assert_int_equal(waits.result, RECORD_GRANTED);
+	rig_call_fini(&waits);
+	rig_fini(&rig);
+}
+
+static void a_loop_does_not_wait_for_another_process(void **state)
+{
+	(void)state;
+	hang(STORE_DURABILITY_NONE);
+	hang(STORE_DURABILITY_COMMIT);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(racing_processes_have_one_owner),
 	    cmocka_unit_test(a_larger_file_is_mapped_again),
 	    cmocka_unit_test(dead_processes_do_not_stand_in_the_way),
+	    cmocka_unit_test(a_loop_does_not_wait_for_another_process),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
