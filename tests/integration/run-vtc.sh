@@ -4,7 +4,9 @@
 # logs, and the environment that haproxy.cfg reads. Ends every process that the
 # play started, and looks what they left behind.
 #
-#     run-vtc.sh AGENT UPSTREAM FILE.vtc
+# A play may be a shell script as well.
+#
+#     run-vtc.sh AGENT UPSTREAM FILE
 set -uo pipefail
 exec </dev/null
 agent=$(realpath "$1") upstream=$(realpath "$2") play=$(realpath "$3")
@@ -29,9 +31,9 @@ give_up() {
 		read -ra children \
 			<"/proc/$varnishtest/task/$varnishtest/children"
 		for child in "${children[@]}"; do
-			kill -KILL -- "-$child"
+			kill -KILL -- "-$child" 2>/dev/null
 		done
-		kill -KILL "$varnishtest"
+		kill -KILL -- "-$varnishtest"
 		STAGE_PATIENCE=10 stage end
 	fi
 	cd / && rm -rf "$STAGE"
@@ -82,7 +84,11 @@ if grep -q '^# notices$' "$play"; then
 fi
 
 cd "$STAGE" || exit 1
-setsid varnishtest -t 240 -D "t=$STAGE" play.vtc &
+player=(varnishtest -t 240 -D "t=$STAGE" play.vtc)
+if [[ $play == *.sh ]]; then
+	player=(bash "$play")
+fi
+setsid "${player[@]}" &
 varnishtest=$!
 wait "$varnishtest"
 result=$?

@@ -8,6 +8,8 @@
  *     X-Size: 4000           with a body of so many bytes
  *     X-Chunked: 1           without Content-Length
  *     X-Close: 1             not at all: it closes the connection
+ *     X-Cut: 10              with so many bytes of the body, then it closes
+ *     X-Reset: 1             and its closing is a reset (over TCP)
  *     X-Answer: Name: value  with this header; may be repeated, order kept
  *
  * Otherwise the body says the how manieth execution it was, so a second one
@@ -32,7 +34,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BODY_MAX = 32 * 1024 * 1024, BACKLOG = 1024 };
+enum { BODY_MAX = 32 * 1024 * 1024, BACKLOG = 1024, LISTENERS_MAX = 4 };
 
 /* A name with a number: a key's executions, a gate's waiting requests. */
 struct tally {
@@ -186,9 +188,10 @@ static void take_time(struct upstream *u, struct MHD_Connection *c)
 		;
 }
 
-/* A body that is read once and whose length the library is not told. */
+/* A body that is read once: its length is not told, or it ends too early. */
 struct stream {
 	size_t size;
+	size_t cut; /* where it ends; above size: it does not */
 	char bytes[];
 };
 
@@ -196,10 +199,12 @@ static ssize_t stream_read(void *cookie, uint64_t position, char *buffer,
                            size_t room)
 {
 	const struct stream *s = cookie;
-	size_t n = s->size - (size_t)position;
+	size_t end = s->cut < s->size ? s->cut : s->size;
+	size_t n = end - (size_t)position;
 
 	if (n == 0)
-		return MHD_CONTENT_READER_END_OF_STREAM;
+		return s->cut <= s->size ? MHD_CONTENT_READER_END_WITH_ERROR
+		                         : MHD_CONTENT_READER_END_OF_STREAM;
 	if (n > room)
 		n = room;
 	memcpy(buffer, s->bytes + position, n);
@@ -207,19 +212,20 @@ static ssize_t stream_read(void *cookie, uint64_t position, char *buffer,
 }
 
 static struct MHD_Response *response_new(const char *bytes, size_t size,
-                                         bool chunked)
+                                         bool chunked, size_t cut)
 {
 	struct stream *s;
 
-	if (!chunked)
+	if (!chunked && cut > size)
 		return MHD_create_response_from_buffer(
 		    size, (void *)(uintptr_t)bytes, MHD_RESPMEM_MUST_COPY);
 	s = malloc(sizeof(*s) + size);
 	assert(s);
 	s->size = size;
+	s->cut = cut;
 	memcpy(s->bytes, bytes, size);
-	return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096,
-	                                         stream_read, s, free);
+	return MHD_create_response_from_callback(
+	    chunked ? MHD_SIZE_UNKNOWN : size, 4096, stream_read, s, free);
 }
 
 /* What the request wants to get back; *ret_size bytes to be freed. */
@@ -267,6 +273,16 @@ static enum MHD_Result header_add(void *cookie, enum MHD_ValueKind kind,
 	return MHD_YES;
 }
 
+static void reset_at_close(struct MHD_Connection *c)
+{
+	const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	setsockopt(info->connect_fd, SOL_SOCKET, SO_LINGER, &at_once,
+	           sizeof(at_once));
+}
+
 static enum MHD_Result execute(struct upstream *u, struct MHD_Connection *c,
                                const struct request *request)
 {
@@ -279,10 +295,13 @@ static enum MHD_Result execute(struct upstream *u, struct MHD_Connection *c,
 	size_t size;
 
 	take_time(u, c);
+	if (header(c, "X-Reset"))
+		reset_at_close(c);
 	if (header(c, "X-Close"))
 		return MHD_NO;
 	body = body_make(c, request, n, &size);
-	r = response_new(body, size, header(c, "X-Chunked") != NULL);
+	r = response_new(body, size, header(c, "X-Chunked") != NULL,
+	                 header_number(c, "X-Cut", SIZE_MAX));
 	assert(r);
 	free(body);
 	snprintf(number, sizeof(number), "%lu", n);
@@ -386,28 +405,43 @@ static int listen_tcp(const char *port)
 	return fd;
 }
 
-/* Serves on `fd` until SIGTERM or SIGINT, which are blocked in all threads. */
-static int serve(struct upstream *u, int fd, const sigset_t *signals)
+static struct MHD_Daemon *serve(struct upstream *u, const char *address)
 {
-	struct MHD_Daemon *daemon = MHD_start_daemon(
+	struct MHD_Daemon *daemon;
+	int fd = -1;
+
+	if (strncmp(address, "unix:/", 6) == 0)
+		fd = listen_unix(address + 5);
+	else if (strncmp(address, "127.0.0.1:", 10) == 0)
+		fd = listen_tcp(address + 10);
+	else
+		errno = EINVAL;
+	if (fd < 0) {
+		fprintf(stderr, "upstream: %s: %s\n", address, strerror(errno));
+		return NULL;
+	}
+	daemon = MHD_start_daemon(
 	    MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
 		MHD_USE_POLL | MHD_USE_ERROR_LOG,
 	    0, NULL, NULL, handle, u, MHD_OPTION_LISTEN_SOCKET, fd,
 	    MHD_OPTION_NOTIFY_COMPLETED, finished, NULL, MHD_OPTION_END);
+	if (!daemon)
+		fprintf(stderr, "upstream: cannot start the HTTP server\n");
+	return daemon;
+}
+
+/* Waits for SIGTERM or SIGINT, which are blocked in all threads, then lets
+ * everybody through. */
+static void wait_for_the_end(struct upstream *u, const sigset_t *signals)
+{
 	int signal;
 
-	if (!daemon) {
-		fprintf(stderr, "upstream: cannot start the HTTP server\n");
-		return EXIT_FAILURE;
-	}
 	fflush(stdout);
 	sigwait(signals, &signal);
 	pthread_mutex_lock(&u->mutex);
 	u->stopping = true;
 	pthread_cond_broadcast(&u->opened);
 	pthread_mutex_unlock(&u->mutex);
-	MHD_stop_daemon(daemon);
-	return EXIT_SUCCESS;
 }
 
 int main(int argc, char **argv)
@@ -416,29 +450,32 @@ int main(int argc, char **argv)
 	    .mutex = PTHREAD_MUTEX_INITIALIZER,
 	    .opened = PTHREAD_COND_INITIALIZER,
 	};
+	struct MHD_Daemon *daemons[LISTENERS_MAX];
+	size_t n = 0;
 	sigset_t signals;
-	int result;
-	int fd;
+	bool served = argc > 1;
 
-	if (argc != 3 || strcmp(argv[1], "--listen") != 0 ||
-	    (strncmp(argv[2], "127.0.0.1:", 10) != 0 &&
-	     strncmp(argv[2], "unix:/", 6) != 0)) {
-		fprintf(stderr, "usage: upstream --listen 127.0.0.1:PORT "
-		                "(0: any) | unix:/PATH\n");
-		return EXIT_FAILURE;
-	}
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
-	fd = argv[2][0] == 'u' ? listen_unix(argv[2] + 5)
-	                       : listen_tcp(argv[2] + 10);
-	if (fd < 0) {
-		fprintf(stderr, "upstream: %s: %s\n", argv[2], strerror(errno));
-		return EXIT_FAILURE;
+	for (int i = 1; i < argc && served; i += 2) {
+		served = n < LISTENERS_MAX && i + 1 < argc &&
+		         strcmp(argv[i], "--listen") == 0;
+		if (!served)
+			break;
+		daemons[n] = serve(&u, argv[i + 1]);
+		served = daemons[n] != NULL;
+		n += served;
 	}
-	result = serve(&u, fd, &signals);
+	if (served)
+		wait_for_the_end(&u, &signals);
+	else
+		fprintf(stderr, "usage: upstream --listen ADDRESS...; each is "
+		                "127.0.0.1:PORT (0: any) or unix:/PATH\n");
+	while (n > 0)
+		MHD_stop_daemon(daemons[--n]);
 	tally_free(u.keys);
 	tally_free(u.gates);
-	return result;
+	return served ? EXIT_SUCCESS : EXIT_FAILURE;
 }
