@@ -5,6 +5,7 @@
 
 #include "agent/config_table.h"
 #include "agent/config_value.h"
+#include "agent/net/tls.h"
 
 struct config *config_ref(struct config *config)
 {
@@ -24,6 +25,7 @@ static void free_config(struct config *config)
 		for (size_t j = 0; j < config->n_policies; j++)
 			config_value_clear(o, &config->policies[j]);
 	}
+	tls_unref(config->redis.tls);
 	free(config->path);
 	free(config);
 }

@@ -73,6 +73,12 @@ struct config {
 	char *redis_client_name;
 	uint64_t redis_timeout_ms;
 	uint64_t redis_connect_timeout_ms;
+	unsigned redis_tls;
+	char *redis_tls_ca;
+	char *redis_tls_certificate;
+	char *redis_tls_key;
+	char *redis_tls_server_name;
+	unsigned redis_tls_verify;
 	enum config_eviction redis_eviction;
 	/* What they come to; its texts are those above, but for the password,
 	 * which no option has and nothing prints. */

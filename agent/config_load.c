@@ -172,6 +172,9 @@ static void finish_redis(struct config_loader *l)
 		config_loader_complain(
 		    l, place->lines[CONFIG_REDIS_redis_password_file],
 		    "[redis] password-file: %s", what);
+	if (used && config_redis_tls(config, what, sizeof(what)) < 0)
+		config_loader_complain(l, place->lines[CONFIG_REDIS_redis_tls],
+		                       "[redis] tls: %s", what);
 	if (used && config->redis_timeout_ms >= config->answer_timeout_ms)
 		config_loader_complain(
 		    l, place->lines[CONFIG_REDIS_redis_timeout_ms],

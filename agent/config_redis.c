@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "agent/net/tls.h"
+
 static const char variable[] = "SPOA_IDEMPOTENCY_REDIS_PASSWORD";
 
 static int failed(char *reterr_text, size_t reterr_size, const char *what,
@@ -72,11 +74,27 @@ int config_redis_finish(struct config *config, bool password, char *reterr_text,
 	    .timeout_ms = config->redis_timeout_ms,
 	    .connect_timeout_ms = config->redis_connect_timeout_ms,
 	    .allow_eviction = config->redis_eviction == CONFIG_EVICTION_ALLOW,
-	    .tls_server_name = "",
+	    .tls_server_name = config->redis_tls_server_name,
 	};
 	if (rc == 0 && config->redis.username[0] != '\0' &&
 	    config->redis.password[0] == '\0' && password)
 		return failed(reterr_text, reterr_size, "is missing",
 		              "a username needs one");
 	return rc;
+}
+
+int config_redis_tls(struct config *config, char *reterr_text,
+                     size_t reterr_size)
+{
+	const struct tls_options options = {
+	    .certificate = config->redis_tls_certificate,
+	    .key = config->redis_tls_key,
+	    .ca = config->redis_tls_ca,
+	    .unverified = !config->redis_tls_verify,
+	};
+
+	if (!config->redis_tls)
+		return 0;
+	return tls_new_client(&config->redis.tls, &options, reterr_text,
+	                      reterr_size);
 }

@@ -10,4 +10,9 @@
 int config_redis_finish(struct config *config, bool password, char *reterr_text,
                         size_t reterr_size);
 
+/* Reads the files that TLS needs into config.redis.tls, if it is on. After
+ * config_redis_finish(). */
+int config_redis_tls(struct config *config, char *reterr_text,
+                     size_t reterr_size);
+
 #endif

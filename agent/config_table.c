@@ -36,6 +36,12 @@ static const struct config_choice store_drivers[] = {
     {0},
 };
 
+static const struct config_choice switches[] = {
+    {"on", true},
+    {"off", false},
+    {0},
+};
+
 static const struct config_choice redis_evictions[] = {
     {"refuse", CONFIG_EVICTION_REFUSE},
     {"allow", CONFIG_EVICTION_ALLOW},

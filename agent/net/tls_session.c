@@ -228,6 +228,22 @@ static enum transport_status end(struct tls_session *s)
 	return s->end;
 }
 
+/* A write came too late: the peer has closed, perhaps after an alert that says
+ * why, and which nobody has read yet. */
+static enum transport_status end_of_write(struct tls_session *s)
+{
+	char byte;
+	size_t n;
+
+	if (s->socket != TRANSPORT_EOF)
+		return end(s);
+	ERR_clear_error();
+	s->socket = TRANSPORT_OK;
+	if (SSL_read_ex(s->ssl, &byte, 1, &n) == 1 || ERR_peek_error() == 0)
+		s->socket = TRANSPORT_EOF;
+	return end(s);
+}
+
 /* While there is a handshake, both directions wait for the same; else each for
  * its own, almost always. `own` is that of the call which gave `error`. */
 static void note_wait(struct tls_session *s, int error, int own)
@@ -260,7 +276,7 @@ static enum transport_status take_result(struct tls_session *s, int result,
 	case SSL_ERROR_ZERO_RETURN:
 		return TRANSPORT_EOF;
 	default:
-		return end(s);
+		return own == SSL_ERROR_WANT_WRITE ? end_of_write(s) : end(s);
 	}
 }
 
