@@ -149,6 +149,10 @@ static const struct {
     {"hides a failure", SABOTAGE_HIDES_FAILURE, 1u << 4},
     {"keeps orphans", SABOTAGE_KEEPS_ORPHANS, 1u << 0},
     {"sleeps", SABOTAGE_SLEEPS, 1u << 0},
+    {"grants a lock to who waits", SABOTAGE_GRANTS_WAITERS, 1u << 1},
+    {"forgets who waits", SABOTAGE_FORGETS_WAITERS, 1u << 0},
+    {"keeps who waits too long", SABOTAGE_KEEPS_WAITERS, 1u << 0},
+    {"does not let wait", SABOTAGE_TELLS_WAITERS, 1u << 0},
 };
 
 static void check_sabotage(struct sim *sim, const char *name,

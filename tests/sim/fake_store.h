@@ -25,12 +25,16 @@ enum sabotage {
 	SABOTAGE_READS_DAMAGE,   /* takes a damaged record for none */
 	SABOTAGE_LOSES_KEPT,     /* a response that is to stay does not */
 	/* what the world around it does wrong */
-	SABOTAGE_HIDES_FAILURE, /* a claim that failed is granted */
-	SABOTAGE_KEEPS_ORPHANS, /* a lock is never given back */
-	SABOTAGE_IGNORES_FROM,  /* settles what it must not find */
-	SABOTAGE_SLEEPS,        /* no time-out is ever delivered */
-	SABOTAGE_CONFIRMS_ALL,  /* a notice confirms what broke off */
-	SABOTAGE_RELEASES_RUN,  /* a notice releases what is to be held */
+	SABOTAGE_HIDES_FAILURE,   /* a claim that failed is granted */
+	SABOTAGE_KEEPS_ORPHANS,   /* a lock is never given back */
+	SABOTAGE_IGNORES_FROM,    /* settles what it must not find */
+	SABOTAGE_SLEEPS,          /* no time-out is ever delivered */
+	SABOTAGE_CONFIRMS_ALL,    /* a notice confirms what broke off */
+	SABOTAGE_RELEASES_RUN,    /* a notice releases what is to be held */
+	SABOTAGE_GRANTS_WAITERS,  /* who looks again is granted a lock */
+	SABOTAGE_FORGETS_WAITERS, /* nobody tells them anything */
+	SABOTAGE_KEEPS_WAITERS,   /* their time-outs come late */
+	SABOTAGE_TELLS_WAITERS,   /* at once: conflict */
 	SABOTAGES
 };
 

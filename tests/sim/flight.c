@@ -45,8 +45,11 @@ unsigned flight_new(struct world *w, unsigned chain)
 	if (id == FLIGHTS_MAX)
 		return FLIGHTS_MAX;
 	if (rng_permille(&w->rng, w->weather.gone))
-		world_plan(w, rng_below(&w->rng, w->weather.timeout_ms),
-		           PLAN_GONE, id);
+		world_plan(
+		    w,
+		    rng_below(&w->rng, w->weather.timeout_ms +
+		                           (unsigned)w->weather.policy.wait_ms),
+		    PLAN_GONE, id);
 	return id;
 }
 
@@ -73,6 +76,12 @@ static enum fate choose_fate(struct world *w)
 	return rng_permille(&w->rng, w->weather.silent) ? NEVER_ANSWERS : WORKS;
 }
 
+/* The settles of its key that its agent has seen. */
+static uint64_t *settles_of(struct world *w, const struct flight *f)
+{
+	return &w->agents[f->agent].settles[w->judge.tickets[f->ticket].key];
+}
+
 static void submit(struct world *w, unsigned id)
 {
 	struct flight *f = w->flights[id];
@@ -82,6 +91,10 @@ static void submit(struct world *w, unsigned id)
 	    effect_in + rng_below(&w->rng, w->weather.store_ms);
 
 	f->fate = choose_fate(w);
+	f->moment = *settles_of(w, f);
+	if (f->waited && f->x.state == EXCHANGE_CLAIMING)
+		judge_asks_again(&w->judge, f->ticket,
+		                 world_agent_now(w, f->agent), w->now);
 	if (release)
 		world_happens(w, WORLD_RELEASE, id);
 	if (f->fate == NEVER_ANSWERS || (release && f->fate != WORKS))
@@ -130,6 +143,26 @@ static void verdict(struct world *w, unsigned id)
 	           f->ticket);
 }
 
+/* Only who must not wait, or has waited long enough, is told to come again. */
+static void judge_wait(struct world *w, unsigned id)
+{
+	const struct flight *f = w->flights[id];
+	const enum idem_verdict verdict = f->x.reply.answer.verdict;
+	const uint64_t end_ms = f->asked_ms + w->weather.policy.wait_ms;
+
+	if (verdict == IDEM_CONFLICT && !f->hurried &&
+	    world_agent_now(w, f->agent) < end_ms)
+		judge_fail(&w->judge, 0, "flight %u: did not wait", id);
+	if (!f->waited)
+		return;
+	if (verdict == IDEM_CONFLICT && !f->hurried)
+		world_happens(w, WORLD_WAITED_IN_VAIN, id);
+	else if (verdict == IDEM_CACHED)
+		world_happens(w, WORLD_WAITED_FOR_RESPONSE, id);
+	else if (verdict == IDEM_PROCEED)
+		world_happens(w, WORLD_WAITED_FOR_LOCK, id);
+}
+
 static void outcome(struct world *w, unsigned id)
 {
 	struct flight *f = w->flights[id];
@@ -151,17 +184,81 @@ static void reply(struct world *w, unsigned id)
 {
 	struct flight *f = w->flights[id];
 	const bool frozen = w->agents[f->agent].frozen_until > f->asked_true;
+	uint64_t time_ms = w->weather.timeout_ms;
 
 	if (f->replied || f->gone)
 		judge_fail(&w->judge, 0, "flight %u: one reply too many", id);
-	if (!frozen && w->now > f->asked_true + w->weather.timeout_ms)
+	if (f->x.reply.is_check)
+		time_ms += w->weather.policy.wait_ms;
+	if (!frozen && w->now > f->asked_true + time_ms)
 		judge_fail(&w->judge, 0, "flight %u: a late reply", id);
 	f->replied = true;
 	w->stats->reasons[f->x.reply.reason]++;
-	if (f->x.reply.is_check)
+	if (f->x.reply.is_check) {
+		judge_wait(w, id);
 		verdict(w, id);
-	else
+	} else {
 		outcome(w, id);
+	}
+}
+
+/* A time-out; the one before it counts no more. */
+static void plan_time_out(struct world *w, unsigned id, uint64_t wake_ms)
+{
+	struct flight *f = w->flights[id];
+	const enum sabotage sabotage = w->options->sabotage;
+	uint64_t in_ms = wake_ms - world_agent_now(w, f->agent);
+
+	f->due_true = 0;
+	if (wake_ms == 0 || sabotage == SABOTAGE_SLEEPS)
+		return;
+	if (f->x.state == EXCHANGE_WAITING &&
+	    sabotage == SABOTAGE_FORGETS_WAITERS)
+		return;
+	if (f->x.state == EXCHANGE_WAITING &&
+	    sabotage == SABOTAGE_KEEPS_WAITERS)
+		in_ms += 5000;
+	f->due_true = w->now + in_ms;
+	world_plan(w, in_ms, PLAN_TIMEOUT, id);
+}
+
+/* As agent/waiters.h does it: a settle that was seen meanwhile is no loss. */
+static void wait_for_settle(struct world *w, unsigned id)
+{
+	struct flight *f = w->flights[id];
+
+	f->waited = true;
+	world_happens(w, WORLD_WAIT, id);
+	if (rng_permille(&w->rng, w->weather.hurries)) {
+		world_plan(w, rng_below(&w->rng, 2) * 100, PLAN_HURRY, id);
+	} else if (w->options->sabotage == SABOTAGE_TELLS_WAITERS) {
+		world_plan(w, 0, PLAN_HURRY, id);
+	} else if (*settles_of(w, f) != f->moment) {
+		world_happens(w, WORLD_SETTLED_MEANWHILE, id);
+		world_plan(w, 0, PLAN_WAKE, id);
+	}
+}
+
+/* A settle is seen: who waits for it at this agent is told. */
+static void wake_waiters(struct world *w, unsigned id)
+{
+	const struct flight *by = w->flights[id];
+	uint64_t *settles = settles_of(w, by);
+
+	if (by->x.op.type != RECORD_OP_SETTLE || by->fate != WORKS ||
+	    by->answer.health != REASON_NONE ||
+	    by->answer.result != RECORD_SETTLED ||
+	    by->x.op.record.state == RECORD_PENDING)
+		return;
+	++*settles;
+	for (unsigned i = 0; i < w->n_flights; i++) {
+		const struct flight *f = w->flights[i];
+
+		if (f != NULL && f->agent == by->agent &&
+		    f->x.state == EXCHANGE_WAITING &&
+		    settles_of(w, f) == settles)
+			world_plan(w, rng_below(&w->rng, 3), PLAN_WAKE, i);
+	}
 }
 
 static void perform(struct world *w, unsigned id,
@@ -173,9 +270,10 @@ static void perform(struct world *w, unsigned id,
 		reply(w, id);
 	if (todo->submit)
 		submit(w, id);
-	if (todo->wake_ms != 0 && w->options->sabotage != SABOTAGE_SLEEPS)
-		world_plan(w, todo->wake_ms - world_agent_now(w, f->agent),
-		           PLAN_TIMEOUT, id);
+	if (todo->wake_ms != 0 || todo->wait)
+		plan_time_out(w, id, todo->wake_ms);
+	if (todo->wait)
+		wait_for_settle(w, id);
 	if (!todo->finished)
 		return;
 	if (f->line != NULL)
@@ -250,11 +348,38 @@ void flight_answer(struct world *w, unsigned id)
 	};
 
 	world_happens(w, WORLD_ANSWER, id);
+	wake_waiters(w, id);
 	if (f->fate == FAILS_BEFORE || f->fate == FAILS_AFTER)
 		answer = failure(w, id);
 	else if (answer.health == REASON_NONE && answer.result == RECORD_FOUND)
 		fake_store_found(&f->answer, &found);
+	if (answer.health == REASON_NONE && answer.result == RECORD_FOUND &&
+	    f->waited && w->options->sabotage == SABOTAGE_GRANTS_WAITERS)
+		answer.result = RECORD_GRANTED;
 	flight_step(w, id, event);
+}
+
+void flight_wake(struct world *w, unsigned id)
+{
+	if (w->options->sabotage == SABOTAGE_FORGETS_WAITERS)
+		return;
+	world_happens(w, WORLD_WAKE, id);
+	flight_step(w, id, (struct exchange_event){.type = EXCHANGE_WAKE});
+}
+
+void flight_hurry(struct world *w, unsigned id)
+{
+	struct flight *f = w->flights[id];
+	const enum judge_cause cause = f->cause;
+
+	if (w->options->sabotage != SABOTAGE_TELLS_WAITERS)
+		f->hurried = true;
+	world_happens(w, WORLD_HURRY, id);
+	if (f->x.state == EXCHANGE_WAITING)
+		f->cause = JUDGE_HURRIED;
+	flight_step(w, id, (struct exchange_event){.type = EXCHANGE_HURRY});
+	if (w->flights[id] != NULL)
+		f->cause = cause;
 }
 
 void flight_time_out(struct world *w, unsigned id)
@@ -262,6 +387,15 @@ void flight_time_out(struct world *w, unsigned id)
 	struct flight *f = w->flights[id];
 	const enum judge_cause cause = f->cause;
 
+	if (f->due_true == 0 || w->now < f->due_true)
+		return;
+	f->due_true = 0;
+	if (f->x.state == EXCHANGE_WAITING) {
+		world_happens(w, WORLD_LOOK, id);
+		flight_step(w, id,
+		            (struct exchange_event){.type = EXCHANGE_TIMEOUT});
+		return;
+	}
 	world_happens(w, WORLD_TIMEOUT, id);
 	f->cause = JUDGE_TIMED_OUT;
 	flight_step(w, id, (struct exchange_event){.type = EXCHANGE_TIMEOUT});
@@ -273,6 +407,8 @@ void flight_gone(struct world *w, unsigned id)
 	struct flight *f = w->flights[id];
 
 	world_happens(w, WORLD_GONE, id);
+	if (f->x.state == EXCHANGE_WAITING)
+		world_happens(w, WORLD_GONE_WAITING, id);
 	if (!f->replied)
 		flight_unanswered(w, id);
 	f->gone = true;

@@ -28,6 +28,8 @@ void flight_effect(struct world *w, unsigned id);
 void flight_answer(struct world *w, unsigned id);
 
 void flight_time_out(struct world *w, unsigned id);
+void flight_wake(struct world *w, unsigned id);
+void flight_hurry(struct world *w, unsigned id);
 void flight_gone(struct world *w, unsigned id);
 
 #endif

@@ -78,6 +78,15 @@ unsigned judge_ticket(struct judge *j, const uint8_t *owner, unsigned key,
 	return j->n_tickets++;
 }
 
+void judge_asks_again(struct judge *j, unsigned ticket, uint64_t now_ms,
+                      uint64_t now_true)
+{
+	struct judge_ticket *t = &j->tickets[ticket];
+
+	t->claimed_ms = now_ms;
+	t->claimed_true = now_true;
+}
+
 static uint64_t deadline_of(const struct judge *j, const struct judge_ticket *t)
 {
 	return t->claimed_ms + j->policy->lock_ttl_ms;
@@ -388,6 +397,8 @@ void judge_verdict(struct judge *j, unsigned ticket, enum judge_cause cause,
 		want(j, NEVER_NEW, IDEM_ERROR, REASON_STORE_SLOW, reply);
 	else if (cause == JUDGE_FAILED)
 		want(j, NEVER_NEW, IDEM_ERROR, REASON_STORE_FAILED, reply);
+	else if (cause == JUDGE_HURRIED)
+		want(j, ONE_OWNER, IDEM_CONFLICT, REASON_RUNNING, reply);
 	else if (view->see == JUDGE_SEES_DAMAGE)
 		want(j, NEVER_NEW, IDEM_ERROR, damage(reply), reply);
 	else if (view->see == JUDGE_SEES_RECORD)

@@ -61,7 +61,12 @@ enum judge_end_of {
 };
 
 /* Why a reply is sent. */
-enum judge_cause { JUDGE_ANSWERED, JUDGE_FAILED, JUDGE_TIMED_OUT };
+enum judge_cause {
+	JUDGE_ANSWERED,
+	JUDGE_FAILED,
+	JUDGE_TIMED_OUT,
+	JUDGE_HURRIED,
+};
 
 struct judge {
 	const struct policy *policy;
@@ -89,6 +94,10 @@ __attribute__((format(printf, 3, 4))) void judge_fail(struct judge *j,
 /* The number of a new ticket, or JUDGE_TICKETS_MAX when there are enough. */
 unsigned judge_ticket(struct judge *j, const uint8_t *owner, unsigned key,
                       unsigned variant, uint64_t now_ms, uint64_t now_true);
+
+/* The lock is asked for again. */
+void judge_asks_again(struct judge *j, unsigned ticket, uint64_t now_ms,
+                      uint64_t now_true);
 
 /* The store carries out a claim at now_true. */
 void judge_claim(struct judge *j, unsigned ticket, uint64_t now_true,

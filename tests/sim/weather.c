@@ -19,6 +19,7 @@ static void make_policy(struct policy *policy, struct rng *rng)
 	    .lock_ttl_ms = ONE_OF(rng, 50, 200, 1000, 3000),
 	    .response_ttl_ms = ONE_OF(rng, 100, 1000, 5000, 60000),
 	    .refuse_after_ms = ONE_OF(rng, 0, 0, 100, 10000),
+	    .wait_ms = ONE_OF(rng, 0, 0, 30, 500, 3000),
 	    .retry_after_max_s = ONE_OF(rng, 1, 2, 30),
 	    .on_lock_expiry = rng_permille(rng, 500) ? POLICY_EXPIRY_HOLD
 	                                             : POLICY_EXPIRY_RETRY,
@@ -45,6 +46,8 @@ void weather_make(struct weather *weather, struct rng *rng, unsigned keys)
 	    .requests = rng_between(rng, 2, 5),
 	    .keys = ONE_OF(rng, 1, 1, 2, keys),
 	    .timeout_ms = ONE_OF(rng, 20, 100, 400),
+	    .look_ms = ONE_OF(rng, 1, 20, 10000),
+	    .hurries = ONE_OF(rng, 0, 0, 200),
 	    .store_ms = ONE_OF(rng, 1, 10, 50),
 	    .upstream_ms = ONE_OF(rng, 1, 50, 500, 5000),
 	    .pause_ms = ONE_OF(rng, 1, 50, 1000, 10000),

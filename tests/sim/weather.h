@@ -20,6 +20,8 @@ struct weather {
 	unsigned keys;
 	unsigned skew_ms;
 	unsigned timeout_ms; /* of an exchange: exactly */
+	unsigned look_ms;    /* a waiter's first interval: exactly */
+	unsigned hurries;    /* waits for which there is no place, or time */
 	unsigned store_ms;   /* of an operation, to its effect and back */
 	unsigned upstream_ms;
 	unsigned pause_ms; /* of a client between two requests */

@@ -114,6 +114,7 @@ static void start_check(struct world *w, unsigned number)
 	request.replay_room = w->flights[id]->replay_room;
 	event.policy = &w->weather.policy;
 	event.timeout_ms = w->weather.timeout_ms;
+	event.look_ms = w->weather.look_ms;
 	event.request = &request;
 	event.owner = owner;
 	flight_step(w, id, event);
@@ -230,6 +231,10 @@ static void fly(struct world *w, const struct plan *p)
 		flight_answer(w, p->who);
 	} else if (p->what == PLAN_TIMEOUT) {
 		flight_time_out(w, p->who);
+	} else if (p->what == PLAN_WAKE) {
+		flight_wake(w, p->who);
+	} else if (p->what == PLAN_HURRY) {
+		flight_hurry(w, p->who);
 	} else {
 		flight_gone(w, p->who);
 	}
@@ -318,8 +323,13 @@ const struct judge *world_play(struct world *w, uint64_t seed,
 		happen(w, &p);
 	/* What the store never answered is cancelled, as at an agent's end. */
 	for (unsigned id = 0; id < w->n_flights; id++) {
-		if (w->flights[id] != NULL)
-			flight_drop(w, id);
+		const struct flight *f = w->flights[id];
+
+		if (f == NULL)
+			continue;
+		if (!f->replied && !f->gone && f->line == NULL)
+			judge_fail(&w->judge, 0, "flight %u: forgotten", id);
+		flight_drop(w, id);
 	}
 	judge_end(&w->judge);
 	return &w->judge;

@@ -16,6 +16,8 @@ enum what {
 	PLAN_ANSWER,
 	PLAN_TIMEOUT,
 	PLAN_GONE,
+	PLAN_WAKE,
+	PLAN_HURRY,
 	PLAN_RESTART, /* who: an agent */
 	PLAN_FREEZE,  /* who: an agent */
 	PLAN_JUMP,
@@ -41,6 +43,10 @@ struct flight {
 	bool gone;
 	bool replied;
 	bool effect_pending;
+	bool waited;
+	bool hurried;
+	uint64_t due_true; /* of the time-out that counts; 0: none does */
+	uint64_t moment;   /* agent.settles when the store was asked */
 	enum fate fate;
 	struct fake_answer answer;
 	struct judge_view view;
@@ -61,9 +67,10 @@ struct chain {
 };
 
 struct agent {
-	uint64_t skew_ms;      /* its clock is ahead by this */
-	uint64_t jumped_ms;    /* and behind by this */
-	uint64_t frozen_until; /* true time */
+	uint64_t skew_ms;       /* its clock is ahead by this */
+	uint64_t jumped_ms;     /* and behind by this */
+	uint64_t frozen_until;  /* true time */
+	uint64_t settles[KEYS]; /* that it has seen */
 };
 
 struct world {
