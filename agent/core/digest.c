@@ -21,22 +21,48 @@ enum tag {
 	TAG_BODY_SIZE = 'n',    /* its advertised size */
 };
 
+/* Most fields are shorter than what a call of OpenSSL costs: they are gathered,
+ * and hashed together. */
+enum { GATHERED_MAX = 512 };
+
 struct digest {
 	EVP_MD *md;
 	EVP_MD_CTX *ctx;
 	bool failed; /* since start() */
+	size_t n_gathered;
+	uint8_t gathered[GATHERED_MAX];
 };
 
 static void start(struct digest *d)
 {
+	d->n_gathered = 0;
 	d->failed = EVP_DigestInit_ex2(d->ctx, d->md, NULL) != 1;
+}
+
+static void hash(struct digest *d, struct spoe_span bytes)
+{
+	if (!d->failed && bytes.size > 0)
+		d->failed =
+		    EVP_DigestUpdate(d->ctx, bytes.data, bytes.size) != 1;
+}
+
+static void hash_gathered(struct digest *d)
+{
+	hash(d, spoe_span(d->gathered, d->n_gathered));
+	d->n_gathered = 0;
 }
 
 static void add_bytes(struct digest *d, struct spoe_span bytes)
 {
-	if (!d->failed)
-		d->failed =
-		    EVP_DigestUpdate(d->ctx, bytes.data, bytes.size) != 1;
+	if (bytes.size > GATHERED_MAX - d->n_gathered)
+		hash_gathered(d);
+	if (bytes.size > GATHERED_MAX) {
+		hash(d, bytes);
+		return;
+	}
+	if (bytes.size > 0)
+		memcpy(d->gathered + d->n_gathered, bytes.data, bytes.size);
+	d->n_gathered += bytes.size;
 }
 
 static void add_field(struct digest *d, enum tag tag, struct spoe_span bytes)
@@ -53,6 +79,7 @@ static void add_field(struct digest *d, enum tag tag, struct spoe_span bytes)
 
 static bool finish(struct digest *d, uint8_t ret_hash[RECORD_KEY_SIZE])
 {
+	hash_gathered(d);
 	return !d->failed && EVP_DigestFinal_ex(d->ctx, ret_hash, NULL) == 1;
 }
 

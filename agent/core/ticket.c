@@ -16,37 +16,40 @@ _Static_assert(BYTES % 3 == 0 && BYTES / 3 * 4 == TICKET_TEXT_SIZE,
 static const char alphabet[64] = {
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"};
 
-/* The value of a base64url character (RFC 4648 section 5), or -1. */
-static int sextet(uint8_t c)
+/* The values of the base64url characters (RFC 4648 section 5). */
+enum { NO = 0x40 }; /* none of them */
+static const uint8_t values[128] = {
+    NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO,
+    NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO,
+    NO, NO, NO, NO, NO, NO, NO, 62, NO, NO, 52, 53, 54, 55, 56, 57, 58, 59, 60,
+    61, NO, NO, NO, NO, NO, NO, NO, 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10,
+    11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, NO, NO, NO, NO,
+    63, NO, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42,
+    43, 44, 45, 46, 47, 48, 49, 50, 51, NO, NO, NO, NO, NO,
+};
+
+static uint32_t value_of(uint8_t c)
 {
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	if (c == '-')
-		return 62;
-	return c == '_' ? 63 : -1;
+	return c < sizeof(values) ? values[c] : NO;
 }
 
 static bool base64_decode(struct spoe_span text, uint8_t ret_bytes[BYTES])
 {
+	uint32_t all = 0;
+
 	for (size_t i = 0; i < TICKET_TEXT_SIZE; i += 4) {
-		uint32_t group = 0;
+		const uint32_t a = value_of(text.data[i]);
+		const uint32_t b = value_of(text.data[i + 1]);
+		const uint32_t c = value_of(text.data[i + 2]);
+		const uint32_t d = value_of(text.data[i + 3]);
+		const uint32_t group = a << 18 | b << 12 | c << 6 | d;
 
-		for (size_t j = 0; j < 4; j++) {
-			int value = sextet(text.data[i + j]);
-
-			if (value < 0)
-				return false;
-			group = group << 6 | (uint32_t)value;
-		}
+		all |= a | b | c | d;
 		*ret_bytes++ = (uint8_t)(group >> 16);
 		*ret_bytes++ = (uint8_t)(group >> 8);
 		*ret_bytes++ = (uint8_t)group;
 	}
-	return true;
+	return (all & NO) == 0;
 }
 
 void ticket_encode(const struct ticket *ticket, char ret_text[TICKET_TEXT_SIZE])
