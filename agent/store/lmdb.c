@@ -77,21 +77,42 @@ static void look(struct lmdb_client *client, struct store_call *call)
 		lmdb_calls_append(&client->handover, call);
 }
 
+/* Whether the index alone says that there is nothing: most often so for a
+ * first request, which then needs no transaction here. The writer looks again.
+ */
+static bool surely_new(struct lmdb_client *client,
+                       const struct store_call *call)
+{
+	uint64_t number;
+
+	return call->op.type == RECORD_OP_CLAIM &&
+	       lmdb_index_find(&store_of(client)->file.index,
+	                       call->op.record_key, 0, &number) == 0 &&
+	       number == 0;
+}
+
 /* One transaction for all that the turn brought. What `done` submits waits for
  * the next turn, so that a loop is never kept from its sockets. */
 static void look_all(struct lmdb_client *client)
 {
 	struct lmdb_store *store = store_of(client);
-	struct lmdb_calls turn;
+	struct lmdb_calls turn, known;
 	struct store_call *call;
 	int rc;
 
 	lmdb_calls_init(&turn);
+	lmdb_calls_init(&known);
 	lmdb_calls_move(&turn, &client->pending);
+	while ((call = lmdb_calls_take(&turn)))
+		lmdb_calls_append(surely_new(client, call) ? &client->handover
+		                                           : &known,
+		                  call);
+	if (lmdb_calls_empty(&known))
+		return;
 	rc = lmdb_file_read(&store->file, &client->txn);
 	if (rc == 0)
 		set_read_failed(store, false);
-	while ((call = lmdb_calls_take(&turn))) {
+	while ((call = lmdb_calls_take(&known))) {
 		if (rc == 0)
 			look(client, call);
 		else
