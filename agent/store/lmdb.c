@@ -325,6 +325,7 @@ static void lmdb_close(struct store *base)
 
 	assert(!store->clients);
 	lmdb_writer_stop(store);
+	lmdb_commit_end(store);
 	fini_locks(store);
 	lmdb_file_close(&store->file);
 	free(store);

@@ -327,3 +327,17 @@ void lmdb_commit_tidy(struct lmdb_store *store)
 		atomic_store(&store->write_failed, false);
 	free_dead_readers(store);
 }
+
+void lmdb_commit_end(struct lmdb_store *store)
+{
+	struct lmdb_tree tree = {
+	    .file = &store->file,
+	    .changes = &store->changes,
+	};
+
+	if (store->changes.n_removed == 0 ||
+	    lmdb_file_write(&store->file, &tree.txn) != 0)
+		return;
+	lmdb_tree_begin(&tree);
+	lmdb_file_abort(&store->file, tree.txn);
+}

@@ -21,6 +21,9 @@ void lmdb_commit_batch(struct lmdb_store *store, bool may_sweep);
  * store that failed works again, frees what dead processes hold. */
 void lmdb_commit_tidy(struct lmdb_store *store);
 
+/* Brings the index up to date, once nobody writes any more. */
+void lmdb_commit_end(struct lmdb_store *store);
+
 /* Reads how much is in the store now into its counters. */
 void lmdb_commit_measure(struct lmdb_store *store, MDB_txn *txn);
 

@@ -339,17 +339,22 @@ static struct lmdb_index_page *clear_page(const struct lmdb_index *index,
 	return page;
 }
 
-static void put_in_page(struct lmdb_index_page *page, uint64_t prefix,
+/* False: damaged. */
+static bool put_in_page(struct lmdb_index_page *page, uint64_t prefix,
                         uint64_t number)
 {
 	unsigned at = home(prefix);
 
-	while (atomic_load_explicit(&page->slots[at].number,
-	                            memory_order_relaxed) != 0)
-		at = behind(at);
-	/* First, so that there is always an empty slot to end a search. */
-	set_used(page, link_of(page), used_of(page) + 1);
-	fill_slot(&page->slots[at], prefix, number);
+	for (unsigned i = 0; i < LMDB_INDEX_SLOTS; i++, at = behind(at)) {
+		if (atomic_load_explicit(&page->slots[at].number,
+		                         memory_order_relaxed) != 0)
+			continue;
+		/* First: there must be empty slots, to end a search. */
+		set_used(page, link_of(page), used_of(page) + 1);
+		fill_slot(&page->slots[at], prefix, number);
+		return true;
+	}
+	return false;
 }
 
 /* A directory twice as large. */
@@ -429,8 +434,9 @@ static bool copy_page(const struct lmdb_index_page *from, unsigned depth,
 			return false;
 		if (number == 0 || number == REMOVED)
 			continue;
-		put_in_page(prefix >> (63 - depth) & 1 ? high : low, prefix,
-		            number);
+		if (!put_in_page(prefix >> (63 - depth) & 1 ? high : low,
+		                 prefix, number))
+			return false;
 	}
 	return true;
 }
@@ -505,7 +511,8 @@ int lmdb_index_put(const struct lmdb_index *index, const uint8_t *record_key,
 		if (!page)
 			return MDB_CORRUPTED;
 		if (used_of(page) < USED_MAX) {
-			put_in_page(page, prefix, number);
+			if (!put_in_page(page, prefix, number))
+				return MDB_CORRUPTED;
 			index->head->records++;
 			if (number > index->head->last)
 				index->head->last = number;

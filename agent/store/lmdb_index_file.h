@@ -3,8 +3,9 @@
  *
  * It is believed when it is of one piece with LMDB's file: it carries the
  * number of the last transaction, has been in use since the machine was started
- * or was closed and brought to the disk, and is as large as `records`. Whether
- * a process is the only one that uses it, a lock on the file says. */
+ * or was closed and brought to the disk, and has as many numbers as there are
+ * records, or a few more. Whether a process is the only one that uses it, a
+ * lock on the file says. */
 #ifndef AGENT_STORE_LMDB_INDEX_FILE_H
 #define AGENT_STORE_LMDB_INDEX_FILE_H
 

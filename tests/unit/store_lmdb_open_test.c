@@ -3,6 +3,7 @@
 #include <lmdb.h>
 #include <sys/wait.h>
 
+#include "agent/store/lmdb_index.h"
 #include "tests/unit/store_rig.h"
 
 static void expect_error(const struct store_options *options, const char *what)
@@ -328,6 +329,46 @@ static void an_index_that_does_not_fit_is_made_anew(void **state)
 	rig_fini(&rig);
 }
 
+/* The largest number that a record has had, as the closed index has it: to make
+ * it anew forgets those that are gone. */
+static uint64_t last_number(const struct rig *rig)
+{
+	struct lmdb_index_head head;
+	char path[512];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/index", rig->path);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	assert_int_equal(fread(&head, sizeof(head), 1, f), 1);
+	fclose(f);
+	return head.last;
+}
+
+/* A restart does not have to read all records. */
+static void an_index_that_fits_is_used_again(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig);
+	rig_open(&rig);
+	for (uint64_t n = 1; n <= 5; n++)
+		assert_int_equal(rig_claim(&rig, n, 1), RECORD_GRANTED);
+	for (uint64_t n = 2; n <= 5; n++)
+		assert_int_equal(
+		    rig_settle(&rig, n, 1, RECORD_NONE, RIG_NO_RESPONSE),
+		    RECORD_SETTLED);
+	rig_close(&rig);
+	rig_open(&rig);
+	assert_int_equal(rig_claim(&rig, 1, 2), RECORD_FOUND);
+	assert_int_equal(rig_claim(&rig, 2, 2), RECORD_GRANTED);
+	rig_close(&rig);
+	assert_int_equal(last_number(&rig), 6);
+	rig_open(&rig);
+	rig_fini(&rig);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -341,6 +382,7 @@ int main(void)
 	    cmocka_unit_test(newer_formats_are_left_alone),
 	    cmocka_unit_test(a_file_that_was_cut_is_damaged),
 	    cmocka_unit_test(an_index_that_does_not_fit_is_made_anew),
+	    cmocka_unit_test(an_index_that_fits_is_used_again),
 	    cmocka_unit_test(a_strange_lock_file_does_not_matter),
 	};
 
