@@ -64,6 +64,7 @@ struct config {
 	uint64_t store_max_size;
 
 	/* [redis] */
+	enum redis_mode redis_mode;
 	struct endpoint redis_servers[CONFIG_SERVERS_MAX];
 	size_t n_redis_servers;
 	char *redis_username;

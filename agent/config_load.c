@@ -175,6 +175,11 @@ static void finish_redis(struct config_loader *l)
 	if (used && config_redis_tls(config, what, sizeof(what)) < 0)
 		config_loader_complain(l, place->lines[CONFIG_REDIS_redis_tls],
 		                       "[redis] tls: %s", what);
+	if (used && config->redis_mode == REDIS_MODE_CLUSTER &&
+	    config->redis_database != 0)
+		config_loader_complain(
+		    l, place->lines[CONFIG_REDIS_redis_database],
+		    "[redis] database: a cluster has only one; expected 0");
 	if (used && config->redis_timeout_ms >= config->answer_timeout_ms)
 		config_loader_complain(
 		    l, place->lines[CONFIG_REDIS_redis_timeout_ms],

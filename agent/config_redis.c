@@ -64,6 +64,7 @@ int config_redis_finish(struct config *config, bool password, char *reterr_text,
 	else if (password)
 		rc = read_variable(config, reterr_text, reterr_size);
 	config->redis = (struct redis_options){
+	    .mode = config->redis_mode,
 	    .servers = config->redis_servers,
 	    .n_servers = config->n_redis_servers,
 	    .username = config->redis_username,

@@ -42,6 +42,12 @@ static const struct config_choice switches[] = {
     {0},
 };
 
+static const struct config_choice redis_modes[] = {
+    {"single", REDIS_MODE_SINGLE},
+    {"cluster", REDIS_MODE_CLUSTER},
+    {0},
+};
+
 static const struct config_choice redis_evictions[] = {
     {"refuse", CONFIG_EVICTION_REFUSE},
     {"allow", CONFIG_EVICTION_ALLOW},

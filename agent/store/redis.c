@@ -148,29 +148,6 @@ static void refuse(struct redis_op *op, enum reason reason)
 	ev_idle_start(op->client->loop, &op->client->idle);
 }
 
-static void on_asking(struct redis_request *request,
-                      const struct redisReply *reply)
-{
-	(void)reply;
-	free(request);
-}
-
-/* Lets the next command see a slot that is on its way to the node. */
-static bool say_asking(struct redis_node *node)
-{
-	struct redis_request *request = calloc(1, sizeof(*request));
-	struct redis_command command = {.n = 0};
-
-	if (!request)
-		return false;
-	redis_command_add_text(&command, "ASKING");
-	request->done = on_asking;
-	if (redis_node_send(node, request, &command))
-		return true;
-	free(request);
-	return false;
-}
-
 static void on_reply(struct redis_request *request,
                      const struct redisReply *reply);
 
@@ -185,6 +162,7 @@ static bool say(struct redis_op *op, struct redis_node *node, unsigned how)
 	redis_command_op(&command, &store->dialect, &op->call->op, how);
 	op->node = node;
 	op->request.done = on_reply;
+	op->request.asking = (how & REDIS_HOW_ASKING) != 0;
 	if (!redis_node_send(node, &op->request, &command))
 		return false;
 	redis_count(&store->counters.round_trips);
@@ -199,6 +177,17 @@ static bool say_to_owner(struct redis_op *op)
 	    topology->driver->node_of(topology, op->record_key);
 
 	return node && say(op, node, 0);
+}
+
+/* The same, or has it wait or fail. */
+static void say_somewhere(struct redis_op *op)
+{
+	if (say_to_owner(op))
+		return;
+	if (op->client->topology->hopeful)
+		ops_append(&op->client->later, op);
+	else
+		refuse(op, REASON_STORE_FAILED);
 }
 
 /* --- from node to client ------------------------------------------------ */
@@ -232,7 +221,7 @@ static bool say_again(struct redis_op *op, const struct redisReply *reply)
 		return say(op, node, 0);
 	case REDIS_REDIRECT_ASK:
 		/* A script that is said whole is one thing less to go wrong. */
-		return say_asking(node) && say(op, node, REDIS_HOW_EVAL);
+		return say(op, node, REDIS_HOW_ASKING | REDIS_HOW_EVAL);
 	case REDIS_REDIRECT_LATER:
 		ops_append(&op->client->later, op);
 		return true;
@@ -332,8 +321,7 @@ static void say_later(struct redis_client *client)
 		const bool end = op == last;
 
 		wait_again(op);
-		if (!say_to_owner(op))
-			refuse(op, REASON_STORE_FAILED);
+		say_somewhere(op);
 		if (end)
 			break;
 	}
@@ -555,8 +543,7 @@ static void redis_submit(struct store_client *base, struct store_call *call)
 	ops_append(&client->waiting, op);
 	if (!ev_is_active(&client->tick))
 		ev_timer_again(client->loop, &client->tick);
-	if (!say_to_owner(op))
-		refuse(op, REASON_STORE_FAILED);
+	say_somewhere(op);
 }
 
 static void redis_cancel(struct store_client *base, struct store_call *call)

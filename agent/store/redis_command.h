@@ -32,8 +32,9 @@ void redis_dialect_init(struct redis_dialect *dialect, const char *prefix);
 
 /* How an operation is said to one server. */
 enum redis_how {
-	REDIS_HOW_SET = 1 << 0,  /* it knows SET with NX and GET */
-	REDIS_HOW_EVAL = 1 << 1, /* send the script itself: it has lost it */
+	REDIS_HOW_SET = 1 << 0,    /* it knows SET with NX and GET */
+	REDIS_HOW_EVAL = 1 << 1,   /* send the script itself: it has lost it */
+	REDIS_HOW_ASKING = 1 << 2, /* behind ASKING: it is given the slot */
 };
 
 /* A command; its arguments point into itself, the dialect and the operation. */

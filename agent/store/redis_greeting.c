@@ -18,13 +18,13 @@ static bool say_auth(const struct redis_options *options,
 }
 
 bool redis_greeting_command(enum redis_greeting_step step,
-                            const struct redis_options *options, bool sentinel,
+                            const struct redis_options *options, bool brief,
                             char text[24], struct redis_command *ret_command)
 {
 	ret_command->n = 0;
 	if (step == REDIS_GREETING_AUTH)
 		return say_auth(options, ret_command);
-	if (sentinel != (step == REDIS_GREETING_PING))
+	if (brief != (step == REDIS_GREETING_PING))
 		return false;
 	switch (step) {
 	case REDIS_GREETING_SELECT:
@@ -144,5 +144,8 @@ enum redis_greeting_result redis_greeting_accept(
 
 	if (redis_info_accept(info, &wanted, reterr_text, reterr_size))
 		return REDIS_GREETING_OK;
-	return info->loading ? REDIS_GREETING_FAILED : REDIS_GREETING_REFUSED;
+	/* A replica of a cluster may be its next master. */
+	if (info->loading || (cluster && info->replica))
+		return REDIS_GREETING_FAILED;
+	return REDIS_GREETING_REFUSED;
 }

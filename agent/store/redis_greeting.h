@@ -28,7 +28,7 @@ enum redis_greeting_result {
 /* Builds the command of a step; false when there is none. `text` is room for a
  * number. */
 bool redis_greeting_command(enum redis_greeting_step step,
-                            const struct redis_options *options, bool sentinel,
+                            const struct redis_options *options, bool brief,
                             char text[24], struct redis_command *ret_command);
 
 /* Takes the reply to a step into `info`; why it is not OK, for people, into

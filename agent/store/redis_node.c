@@ -103,6 +103,11 @@ void redis_node_lose(struct redis_node *node, const char *why)
 	redis_node_end(node, why, "", false);
 }
 
+void redis_node_refuse(struct redis_node *node, const char *why)
+{
+	redis_node_end(node, why, "", true);
+}
+
 void redis_node_retire(struct redis_node *node, const char *why)
 {
 	if (node->state != NODE_READY || node->retiring)
@@ -236,7 +241,13 @@ static bool take_replies(struct redis_node *node)
 		}
 		if (!reply)
 			return true;
-		request = redis_requests_take(&node->sent);
+		request = node->sent.first;
+		if (request && request->asking) {
+			request->asking = false;
+			freeReplyObject(reply);
+			continue;
+		}
+		redis_requests_take(&node->sent);
 		if (!request) {
 			freeReplyObject(reply);
 			redis_node_lose(node, "replied to nothing");

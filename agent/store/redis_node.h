@@ -23,6 +23,7 @@ enum redis_node_kind {
 	REDIS_NODE_DATA,     /* records: looked at closely */
 	REDIS_NODE_CLUSTER,  /* the same, of a cluster */
 	REDIS_NODE_SENTINEL, /* only spoken to: AUTH and no more */
+	REDIS_NODE_SCOUT,    /* the same, of a cluster */
 };
 
 struct redis_node_handler {
@@ -59,6 +60,9 @@ void redis_node_move(struct redis_node *node, const struct endpoint *endpoint);
 
 /* Gives this connection up and makes another. */
 void redis_node_lose(struct redis_node *node, const char *why);
+
+/* The same, and says that trying again does not mend it. */
+void redis_node_refuse(struct redis_node *node, const char *why);
 
 /* The server is not fit any more: takes nothing new, and makes another
  * connection, which greets it again, when all is answered that was sent. */

@@ -40,7 +40,8 @@ static void on_greeted(struct redis_request *request,
 
 static void greet(struct redis_node *node)
 {
-	const bool sentinel = node->options.kind == REDIS_NODE_SENTINEL;
+	const bool brief = node->options.kind == REDIS_NODE_SENTINEL ||
+	                   node->options.kind == REDIS_NODE_SCOUT;
 	struct redis_command command;
 	char text[24];
 
@@ -51,8 +52,8 @@ static void greet(struct redis_node *node)
 		g->request.done = on_greeted;
 		g->node = node;
 		g->step = (enum redis_greeting_step)i;
-		if (!redis_greeting_command(g->step, node->options.redis,
-		                            sentinel, text, &command))
+		if (!redis_greeting_command(g->step, node->options.redis, brief,
+		                            text, &command))
 			continue;
 		if (!redis_request_say(&g->request, &command) ||
 		    !redis_node_put(node, &g->request)) {

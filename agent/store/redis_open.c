@@ -10,6 +10,7 @@
 struct look {
 	struct redis_store *store;
 	struct ev_loop *loop;
+	struct redis_topology *topology;
 	bool ready;
 	bool refused;
 	char why[REDIS_INFO_WARNING_SIZE];
@@ -19,9 +20,10 @@ static void on_ready(void *cookie, struct redis_node *node)
 {
 	struct look *look = cookie;
 
-	look->ready = true;
 	redis_report_ready(look->store, node);
-	ev_break(look->loop, EVBREAK_ALL);
+	look->ready = redis_topology_ready(look->topology);
+	if (look->ready)
+		ev_break(look->loop, EVBREAK_ALL);
 }
 
 static void on_down(void *cookie, struct redis_node *node, const char *why)
@@ -58,13 +60,12 @@ static int look_at(struct redis_store *store, bool must_exist,
 	    .handler = &look_handler,
 	    .cookie = &look,
 	};
-	struct redis_topology *topology = NULL;
 
 	if (look.loop)
-		topology = store->topology->new (&setup);
-	if (topology) {
+		look.topology = store->topology->new (&setup);
+	if (look.topology) {
 		ev_run(look.loop, 0);
-		topology->driver->free(topology);
+		look.topology->driver->free(look.topology);
 	} else {
 		snprintf(look.why, sizeof(look.why), "out of memory");
 		look.refused = true;
@@ -98,7 +99,7 @@ int redis_open(struct store **ret_store, const struct store_options *options,
 	store->now_ms = options->now_ms;
 	store->report = options->report;
 	store->redis = options->redis;
-	store->topology = &redis_single;
+	store->topology = redis_topology_of(options->redis);
 	redis_dialect_init(&store->dialect, options->redis->prefix);
 	pthread_mutex_init(&store->lock, NULL);
 	if (look_at(store, options->must_exist, reterr_text, reterr_size) !=

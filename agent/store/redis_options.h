@@ -10,8 +10,15 @@
 
 struct tls;
 
+enum redis_mode {
+	REDIS_MODE_SINGLE,
+	REDIS_MODE_CLUSTER,
+};
+
 struct redis_options {
-	const struct endpoint *servers; /* the single one is the first */
+	enum redis_mode mode;
+	/* The single one is the first; any nodes of the cluster. */
+	const struct endpoint *servers;
 	size_t n_servers;
 	const char *username; /* "": the default user */
 	const char *password; /* "": none */

@@ -8,14 +8,18 @@ static const double PULSE_S = .1;
 /* Releases in flight at one time. */
 enum { RELEASES_MAX = 64 };
 
+/* A node that sends it elsewhere for ever, or forgets scripts. */
+enum { REDIRECTS_MAX = 4 };
+
 struct release {
 	struct redis_request request; /* first */
 	struct redis_client *client;
 	struct redis_orphan orphan;
-	bool whole; /* the script itself was sent */
+	struct redis_node *node;
+	unsigned redirects;
 };
 
-static bool say(struct release *r, unsigned how);
+static bool say(struct release *r, struct redis_node *node, unsigned how);
 
 /* Back into the queue, or let it go. */
 static void put_back(struct redis_client *client, struct redis_orphan *orphan)
@@ -25,6 +29,30 @@ static void put_back(struct redis_client *client, struct redis_orphan *orphan)
 		ev_timer_again(client->loop, &client->pulse);
 }
 
+/* Says it again if the reply means that it was not executed. */
+static bool say_again(struct release *r, const struct redisReply *reply)
+{
+	struct redis_topology *topology = r->client->topology;
+	struct redis_node *node = r->node;
+
+	if (reply->type != REDIS_REPLY_ERROR || r->redirects == REDIRECTS_MAX)
+		return false;
+	r->redirects++;
+	if (redis_command_error(reply) == REDIS_ERROR_NOSCRIPT)
+		return say(r, r->node, REDIS_HOW_EVAL);
+	switch (topology->driver->redirect(
+	    topology, r->node, r->orphan.record_key, reply, &node)) {
+	case REDIS_REDIRECT_AGAIN:
+		return say(r, node, 0);
+	case REDIS_REDIRECT_ASK:
+		return say(r, node, REDIS_HOW_ASKING | REDIS_HOW_EVAL);
+	case REDIS_REDIRECT_LATER:
+	case REDIS_REDIRECT_NONE:
+		break;
+	}
+	return false;
+}
+
 static void on_released(struct redis_request *request,
                         const struct redisReply *reply)
 {
@@ -32,9 +60,7 @@ static void on_released(struct redis_request *request,
 	struct redis_client *client = r->client;
 	struct redis_store *store = redis_store_of(client);
 
-	if (reply && !r->whole &&
-	    redis_command_error(reply) == REDIS_ERROR_NOSCRIPT &&
-	    say(r, REDIS_HOW_EVAL))
+	if (reply && !client->closing && say_again(r, reply))
 		return;
 	client->releases--;
 	if (!client->closing) {
@@ -49,12 +75,9 @@ static void on_released(struct redis_request *request,
 	free(r);
 }
 
-static bool say(struct release *r, unsigned how)
+static bool say(struct release *r, struct redis_node *node, unsigned how)
 {
 	struct redis_client *client = r->client;
-	struct redis_topology *topology = client->topology;
-	struct redis_node *node =
-	    topology->driver->node_of(topology, r->orphan.record_key);
 	struct record_op op = {
 	    .type = RECORD_OP_SETTLE,
 	    .from = RECORD_LOCKED,
@@ -67,8 +90,9 @@ static bool say(struct release *r, unsigned how)
 	memcpy(op.record_key, r->orphan.record_key, RECORD_KEY_SIZE);
 	memcpy(op.record.owner, r->orphan.owner, RECORD_OWNER_SIZE);
 	redis_command_op(&command, &redis_store_of(client)->dialect, &op, how);
-	r->whole = (how & REDIS_HOW_EVAL) != 0;
+	r->node = node;
 	r->request.done = on_released;
+	r->request.asking = (how & REDIS_HOW_ASKING) != 0;
 	return redis_node_send(node, &r->request, &command);
 }
 
@@ -76,13 +100,15 @@ static bool say(struct release *r, unsigned how)
 static bool start(struct redis_client *client,
                   const struct redis_orphan *orphan)
 {
+	struct redis_topology *topology = client->topology;
 	struct release *r = calloc(1, sizeof(*r));
 
 	if (!r)
 		return false;
 	r->client = client;
 	r->orphan = *orphan;
-	if (!say(r, 0)) {
+	if (!say(r, topology->driver->node_of(topology, orphan->record_key),
+	         0)) {
 		free(r);
 		return false;
 	}

@@ -3,6 +3,23 @@
 #include <hiredis/hiredis.h>
 #include <stdlib.h>
 
+/* Puts ASKING in front, in one piece: nothing may come in between. */
+static bool put_asking(struct redis_request *request)
+{
+	static const char asking[] = "*1\r\n$6\r\nASKING\r\n";
+	const size_t size = strlen(asking);
+	char *text = malloc(size + request->text_size);
+
+	if (text) {
+		memcpy(text, asking, size);
+		memcpy(text + size, request->text, request->text_size);
+	}
+	free(request->text);
+	request->text = text;
+	request->text_size += size;
+	return text != NULL;
+}
+
 bool redis_request_say(struct redis_request *request,
                        const struct redis_command *command)
 {
@@ -20,7 +37,7 @@ bool redis_request_say(struct redis_request *request,
 	}
 	request->text_size = (size_t)size;
 	request->sent = false;
-	return true;
+	return !request->asking || put_asking(request);
 }
 
 void redis_request_drop(struct redis_request *request)

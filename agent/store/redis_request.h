@@ -12,6 +12,9 @@ struct redis_request {
 	void (*done)(struct redis_request *request,
 	             const struct redisReply *reply);
 	bool sent; /* some of it may be on its way */
+	/* Say ASKING in front of it, whose reply does not matter; false again
+	 * when that has come. */
+	bool asking;
 	/* private to the node */
 	struct redis_request *next;
 	char *text; /* not sent yet; hiredis's to free */

@@ -10,6 +10,8 @@ enum { BATCH = 500 };
 struct key {
 	uint8_t bytes[RECORD_KEY_SIZE];
 	struct redis_node *node; /* which has it */
+	char *record;            /* its bytes, until it was shown */
+	size_t size;
 };
 
 /* A scan reads all keys first, in the order servers give them, sorts them, and
@@ -126,6 +128,7 @@ static bool add_key(struct scan *scan, struct redis_node *node,
 	}
 	key = &scan->keys[scan->n];
 	key->node = node;
+	key->record = NULL;
 	if (redis_command_record_key(&scan->store->dialect,
 	                             spoe_span(text->str, (size_t)text->len),
 	                             key->bytes))
@@ -210,26 +213,46 @@ static void sort_keys(struct scan *scan)
 static void on_record(struct redis_request *request,
                       const struct redisReply *reply)
 {
-	static const struct record unreadable = {.state = RECORD_NONE};
-	const struct record_op op = {.type = RECORD_OP_PEEK};
 	struct step *step = (struct step *)request;
 	struct scan *scan = step->scan;
-	const struct key *key = step->key;
-	struct record_answer answer;
-	struct record found;
+	struct key *key = step->key;
 
 	end_step(step);
 	if (!reply || reply->type == REDIS_REPLY_ERROR) {
 		fail(scan, reply ? reply->str : "GET was not answered");
 		return;
 	}
-	redis_command_answer(&op, reply, &found, &answer);
-	if (scan->stopped || scan->failed ||
-	    (answer.health == REASON_NONE && answer.result == RECORD_ABSENT))
+	if (reply->type != REDIS_REPLY_STRING)
 		return; /* expired since */
-	scan->stopped =
-	    !scan->visit(scan->cookie, key->bytes,
-	                 answer.health == REASON_NONE ? &found : &unreadable);
+	key->size = (size_t)reply->len;
+	key->record = malloc(key->size + 1);
+	if (key->record)
+		memcpy(key->record, reply->str, key->size);
+	else
+		fail(scan, "out of memory");
+}
+
+/* Shows the record that was read, and forgets it. */
+static void show(struct scan *scan, struct key *key)
+{
+	static const struct record unreadable = {.state = RECORD_NONE};
+	const struct record_op op = {.type = RECORD_OP_PEEK};
+	const struct redisReply reply = {
+	    .type = REDIS_REPLY_STRING,
+	    .str = key->record,
+	    .len = key->size,
+	};
+	struct record_answer answer;
+	struct record found;
+
+	if (key->record && !scan->stopped && !scan->failed) {
+		redis_command_answer(&op, &reply, &found, &answer);
+		scan->stopped = !scan->visit(
+		    scan->cookie, key->bytes,
+		    answer.health == REASON_NONE ? &found : &unreadable);
+	}
+	free(key->record);
+	key->record = NULL;
 }
 
 static void read_records(struct scan *scan, const uint8_t *after)
@@ -242,6 +265,8 @@ static void read_records(struct scan *scan, const uint8_t *after)
 	       memcmp(scan->keys[i].bytes, after, RECORD_KEY_SIZE) <= 0)
 		i++;
 	while (i < scan->n && !scan->stopped && !scan->failed) {
+		const size_t first = i;
+
 		for (size_t n = 0; n < BATCH && i < scan->n; n++, i++) {
 			struct key *key = &scan->keys[i];
 
@@ -251,30 +276,20 @@ static void read_records(struct scan *scan, const uint8_t *after)
 			ask(scan, key->node, key, &command, on_record);
 		}
 		wait_for_replies(scan);
+		/* Nodes answer when they like; this is the order. */
+		for (size_t shown = first; shown < i; shown++)
+			show(scan, &scan->keys[shown]);
 	}
 }
 
 /* --- all of it ---------------------------------------------------------- */
-
-static bool all_ready(const struct scan *scan)
-{
-	const struct redis_topology_driver *driver = scan->topology->driver;
-	struct redis_node *node = driver->node(scan->topology, 0);
-	bool ready = node != NULL;
-
-	for (size_t i = 1; node && ready; i++) {
-		ready = redis_node_ready(node);
-		node = driver->node(scan->topology, i);
-	}
-	return ready;
-}
 
 static void scan_all(struct scan *scan, const uint8_t *after)
 {
 	const struct redis_topology_driver *driver = scan->topology->driver;
 	struct redis_node *node;
 
-	while (!scan->failed && !all_ready(scan))
+	while (!scan->failed && !redis_topology_ready(scan->topology))
 		ev_run(scan->loop, 0);
 	for (size_t i = 0;
 	     !scan->failed && (node = driver->node(scan->topology, i)); i++)

@@ -51,9 +51,20 @@ struct redis_topology_driver {
 /* What each begins with. */
 struct redis_topology {
 	const struct redis_topology_driver *driver;
+	bool hopeful; /* where records live is being found out */
 };
+
+/* Whether it knows its nodes, and all can be used. */
+bool redis_topology_ready(struct redis_topology *topology);
 
 /* One server: the first of the options. */
 extern const struct redis_topology_driver redis_single;
+
+/* A cluster, found through any of the servers of the options. */
+extern const struct redis_topology_driver redis_cluster;
+
+/* The one for these options. */
+const struct redis_topology_driver *redis_topology_of(
+    const struct redis_options *options);
 
 #endif

@@ -183,6 +183,8 @@ static const struct {
      "on or off\n"},
     {"[store]\ndriver = rocks\n", ":2: [store] driver = rocks: is none of the "
                                   "choices; expected lmdb or redis\n"},
+    {"[store]\ndriver = redis\n[redis]\nmode = cluster\ndatabase = 1\n",
+     ":5: [redis] database: a cluster has only one; expected 0\n"},
     {"[store]\npath = var/lib\n",
      ":2: [store] path = var/lib: does not begin with /; expected an "
      "absolute path of at most 160 bytes\n"},
