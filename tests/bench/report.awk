@@ -1,6 +1,7 @@
 # Medians of the bench's cells as a table, then the targets. Input lines:
 #
 #     cell HAPROXY MODE requests/s p50 p99 haproxy-µs agent-µs   (times in µs)
+#     trips HAPROXY MODE requests commands                       (to Redis)
 #     memory NAME KiB
 #
 # Variables: markdown (0 or 1).
@@ -26,6 +27,9 @@ function describe(haproxy, mode,    part) {
 	split(haproxy, part, "-")
 	if (part[1] == "ack")
 		return "agent that only ACKs, " way[part[2]]
+	if (part[1] == "redis")
+		return "ours, Redis over " way[part[2]] ", " \
+			(mode == "first" ? "first requests" : "replays")
 	return "ours, durability " part[1] ", " way[part[2]] ", " \
 		(mode == "first" ? "first requests" : "replays")
 }
@@ -56,6 +60,8 @@ $1 == "cell" {
 	for (i = 1; i <= 5; i++)
 		put(cell " " field[i], $(i + 3))
 }
+
+$1 == "trips" { put("trips " $3, $5 / $4) }
 
 $1 == "memory" { memory[$2] = $3 }
 
@@ -88,6 +94,12 @@ END {
 		median(ours "agent") / median(ours "haproxy"), 0.35, 0, "")
 	target("throughput, times that with the ACK-only agent", \
 		median(ours "rps") / median(ack "rps"), 0.9, 1, "")
+	target("agent CPU with Redis, times that with LMDB", \
+		median("redis-unix first agent") / median(ours "agent"), 1.3, 0, "")
+	target("round trips to Redis of a first request", \
+		median("trips first"), 2.01, 0, "")
+	target("round trips to Redis of a replay", \
+		median("trips replay"), 1.01, 0, "")
 	target("RSS when idle, one thread", memory["idle"] / 1024, 12, 0, " MiB")
 	if ("records" in memory)
 		target("anonymous memory added by " memory["count"] " records", \

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # What a request costs, with a real HAProxy and wrk: HAProxy alone, with an agent
 # that only ACKs, and with ours; first requests and replays, over TCP and a Unix
-# socket, side by side in one run. Builds what it needs; about four minutes.
+# socket, side by side in one run; and with Redis as the store. Builds what it
+# needs; about five minutes.
 #
 #     tests/bench/run.sh [--seconds N] [--rounds N] [--connections N]
 #                        [--records N] [--markdown]
@@ -25,7 +26,7 @@ while (($#)); do
 		;;
 	--markdown) markdown=true ;;
 	*)
-		sed -n 's/^# \{0,1\}//; 2,13p' "$0"
+		sed -n 's/^# \{0,1\}//; 2,14p' "$0"
 		exit 2
 		;;
 	esac
@@ -117,8 +118,12 @@ start_haproxy() {
 	await "haproxy-$1" listens "$port"
 }
 
-# start_agent NAME DURABILITY: listens on $work/NAME.sock and on $agent_port.
+# start_agent NAME STORE: listens on $work/NAME.sock and on $agent_port. STORE is
+# a durability of LMDB, or where Redis is.
 start_agent() {
+	local store="path = $disk/$1"$'\n'"durability = $2"
+	[[ $2 == *:* ]] &&
+		store="driver = redis"$'\n'"[redis]"$'\n'"servers = $2"
 	free_port
 	agent_port=$port
 	cat >"$work/$1.ini" <<-END
@@ -126,12 +131,36 @@ start_agent() {
 	listen = unix:$work/$1.sock 127.0.0.1:$port
 	threads = 1
 	[store]
-	path = $disk/$1
-	durability = $2
+	$store
 	END
 	start "$1" "$build/agent/spoa-idempotency" -c "$work/$1.ini"
 	agents[$1]=$started
 	await "$1" listens "$port"
+}
+
+# start_redis: on $work/redis.sock and on $redis_port; keeps nothing on disk.
+start_redis() {
+	free_port
+	redis_port=$port
+	start redis redis-server --port "$redis_port" --bind 127.0.0.1 \
+		--unixsocket "$work/redis.sock" --save "" --appendonly no \
+		--dir "$work" --loglevel warning
+	await redis test -S "$work/redis.sock"
+	await redis listens "$redis_port"
+}
+
+# round_trips AGENT: how many commands about records it has sent so far.
+round_trips() {
+	local log=$work/$1.log before
+	before=$(grep -c 'event=stats store=redis' "$log" || true)
+	kill -USR1 "${agents[$1]}"
+	await "$1" stats_written "$log" "$before"
+	sed -n 's/.*event=stats store=redis.* round_trips=\([0-9]*\).*/\1/p' \
+		"$log" | tail -n 1
+}
+
+stats_written() {
+	(($(grep -c 'event=stats store=redis' "$1") > $2))
 }
 
 # wrk_run HAPROXY MODE NAME SECONDS
@@ -145,7 +174,9 @@ wrk_run() {
 measure() {
 	local h=${haproxies[$1]} a=${agents[$2]-} h0 h1 a0=0 a1=0 u0 u1
 	local requests duration p50 p99 errors
+	local trips=0
 	u0=$(upstream_requests)
+	[[ $2 == redis-* ]] && trips=$(round_trips "$2")
 	h0=$(cpu_ns "$h")
 	[[ $a ]] && a0=$(cpu_ns "$a")
 	read -r _ requests duration p50 p99 errors \
@@ -156,6 +187,9 @@ measure() {
 	h1=$(cpu_ns "$h")
 	[[ $a ]] && a1=$(cpu_ns "$a")
 	u1=$(upstream_requests)
+	[[ $2 == redis-* ]] &&
+		echo "trips $1 $3 $requests $(($(round_trips "$2") - trips))" \
+			>>"$work/results"
 	# A number counts only if what it measures is what has happened.
 	if ((errors)); then
 		say "$1 $3: $errors of $requests requests failed"
@@ -199,6 +233,11 @@ for durability in none commit; do
 	start_agent "$durability" "$durability"
 	start_haproxies "$durability" "$agent_port"
 done
+start_redis
+start_agent redis-unix "unix:$work/redis.sock"
+start_haproxy redis-unix "unix@$work/redis-unix.sock"
+start_agent redis-tcp "127.0.0.1:$redis_port"
+start_haproxy redis-tcp "unix@$work/redis-tcp.sock"
 # Once an agent has answered its first connection it is as big as it is idle.
 sleep 1
 idle_rss=$(memory_kib "${agents[none]}" VmRSS)
@@ -210,6 +249,9 @@ for durability in none commit; do
 		cells+=("$durability-$way $durability first")
 		cells+=("$durability-$way $durability replay")
 	done
+done
+for way in unix tcp; do
+	cells+=("redis-$way redis-$way first" "redis-$way redis-$way replay")
 done
 
 # Connections are opened, and the requests to be replayed executed: until a run
