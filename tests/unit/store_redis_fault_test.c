@@ -420,6 +420,47 @@ static void passwords(void **state)
 	redis_process_fini(&server);
 }
 
+/* The user of README.md has all it needs, and no more. */
+static void a_user_of_few_commands(void **state)
+{
+	const struct redis_setup setup = {.user = NULL};
+	char address[128];
+	struct redis_rig *r;
+
+	(void)state;
+	assert_true(redis_process_start(&server, &setup));
+	assert_true(redis_process_do(
+	    &server, "ACL SETUSER pay on >hunter2 ~idempotency:* +set +get "
+		     "+del +eval +evalsha +ping +info +time +scan +select "
+		     "+client|setname +config|get"));
+	snprintf(address, sizeof(address), "127.0.0.1:%d", server.port);
+	r = new_rig(address);
+	r->redis.connect_timeout_ms = 20000;
+	r->redis.username = "pay";
+	r->redis.password = "hunter2";
+	rig_open(&r->rig);
+	claim(&r->rig, 1, 11);
+	assert_int_equal(
+	    result(&r->rig, rig_settle_op(1, 11, RIG_NOW, RECORD_SEALED,
+	                                  RIG_NO_RESPONSE)),
+	    RECORD_SETTLED);
+	claim(&r->rig, 2, 11);
+	assert_int_equal(
+	    result(&r->rig,
+	           rig_settle_op(2, 11, RIG_NOW, RECORD_NONE, RIG_NO_RESPONSE)),
+	    RECORD_SETTLED);
+	assert_string_equal(redis_process_ask(&server, "ACL LOG"), "");
+	/* Without INFO it cannot be looked at, but used. */
+	assert_true(redis_process_do(&server, "ACL SETUSER pay -info -config"));
+	redis_process_ask(&server, "CLIENT KILL TYPE normal SKIPME yes");
+	claim(&r->rig, 3, 11);
+	assert_int_equal(result(&r->rig, rig_claim_op(3, 12, RIG_NOW)),
+	                 RECORD_FOUND);
+	rig_fini(&r->rig);
+	free(r);
+	redis_process_fini(&server);
+}
+
 static void eviction_can_be_allowed(void **state)
 {
 	const struct redis_setup setup = {.config =
@@ -482,6 +523,7 @@ int main(void)
 	    FAULT(locked_out),
 	    cmocka_unit_test(what_will_not_do_is_refused),
 	    cmocka_unit_test(passwords),
+	    cmocka_unit_test(a_user_of_few_commands),
 	    cmocka_unit_test(eviction_can_be_allowed),
 	    cmocka_unit_test(a_server_may_come_later),
 	};
