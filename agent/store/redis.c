@@ -125,6 +125,7 @@ static void give(struct redis_op *op, const struct record_answer *answer)
 	struct redis_store *store = redis_store_of(op->client);
 	struct store_call *call = op->call;
 
+	assert(call);
 	op->call = NULL;
 	ops_remove(op);
 	count(store, &call->op, answer);

@@ -59,19 +59,20 @@ static void on_released(struct redis_request *request,
 	struct release *r = (struct release *)request;
 	struct redis_client *client = r->client;
 	struct redis_store *store = redis_store_of(client);
+	bool again = true;
 
 	if (reply && !client->closing && say_again(r, reply))
 		return;
 	client->releases--;
-	if (!client->closing) {
-		if (reply && reply->type == REDIS_REPLY_INTEGER &&
-		    reply->integer == REDIS_SETTLE_DONE)
+	if (reply && reply->type == REDIS_REPLY_INTEGER) {
+		/* Done, or there was no such lock, if not yet. */
+		again = reply->integer != REDIS_SETTLE_DONE &&
+		        redis_orphans_again(&r->orphan, store->now_ms());
+		if (reply->integer == REDIS_SETTLE_DONE)
 			redis_count(&store->counters.orphans);
-		else if (!reply || reply->type != REDIS_REPLY_INTEGER)
-			put_back(client, &r->orphan);
-		else if (redis_orphans_again(&r->orphan, store->now_ms()))
-			put_back(client, &r->orphan);
 	}
+	if (again && !client->closing)
+		put_back(client, &r->orphan);
 	free(r);
 }
 
