@@ -272,12 +272,13 @@ static void parse(struct bench *b, int argc, char **argv)
 
 static void remove_store(const char *path)
 {
+	static const char *const files[] = {"data.mdb", "lock.mdb", "index"};
 	char name[128];
 
-	snprintf(name, sizeof(name), "%s/data.mdb", path);
-	unlink(name);
-	snprintf(name, sizeof(name), "%s/lock.mdb", path);
-	unlink(name);
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		snprintf(name, sizeof(name), "%s/%s", path, files[i]);
+		unlink(name);
+	}
 	rmdir(path);
 }
 
