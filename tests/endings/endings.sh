@@ -571,6 +571,8 @@ play() {
 }
 
 cd "$STAGE" || exit 1
+# shellcheck disable=SC2046 # several
+trap 'kill -KILL $(jobs -p) 2>/dev/null' EXIT
 unnoticed=0
 prepare || exit 1
 endings=(well well_chunked app_says_503 refused refused_again queue_timeout
@@ -585,4 +587,3 @@ for ending in ${ENDINGS_ONLY:-"${endings[@]}"}; do
 	play "$ending"
 	echo "$ending: $(awk "BEGIN { print $EPOCHREALTIME - $start }") s"
 done
-kill "$relay"

@@ -12,6 +12,9 @@
  *     X-Reset: 1             and its closing is a reset (over TCP)
  *     X-Answer: Name: value  with this header; may be repeated, order kept
  *
+ * With --journal FILE each execution is a line there, "number key", before it
+ * is answered, and the next start goes on counting from it.
+ *
  * Otherwise the body says the how manieth execution it was, so a second one
  * cannot be mistaken for a replay.
  *
@@ -49,6 +52,7 @@ struct upstream {
 	pthread_cond_t opened;
 	bool stopping;
 	unsigned long executions;
+	int journal; /* -1: none */
 	struct tally *keys;
 	struct tally *gates;
 };
@@ -156,8 +160,36 @@ static unsigned long count(struct upstream *u, const char *key)
 	pthread_mutex_lock(&u->mutex);
 	n = ++u->executions;
 	tally_get(&u->keys, key ? key : "")->n++;
+	if (u->journal >= 0 &&
+	    dprintf(u->journal, "%lu %s\n", n, key ? key : "") < 0)
+		abort();
 	pthread_mutex_unlock(&u->mutex);
 	return n;
+}
+
+/* Counts what an earlier process has executed, and goes on in the file. */
+static bool journal_open(struct upstream *u, const char *path)
+{
+	FILE *f = fopen(path, "a+");
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t n;
+
+	if (!f)
+		return false;
+	rewind(f);
+	while ((n = getline(&line, &size, f)) > 0) {
+		char *key = strchr(line, ' ');
+
+		line[n - 1] = '\0';
+		u->executions++;
+		if (key)
+			tally_get(&u->keys, key + 1)->n++;
+	}
+	free(line);
+	u->journal = dup(fileno(f));
+	fclose(f);
+	return u->journal >= 0;
 }
 
 static void wait_at_gate(struct upstream *u, const char *name)
@@ -376,6 +408,7 @@ static int listen_unix(const char *path)
 		return -1;
 	}
 	memcpy(address.sun_path, path, strlen(path) + 1);
+	unlink(path); /* of one that was killed */
 	if (fd < 0 ||
 	    bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
 	    listen(fd, BACKLOG) != 0)
@@ -449,6 +482,7 @@ int main(int argc, char **argv)
 	struct upstream u = {
 	    .mutex = PTHREAD_MUTEX_INITIALIZER,
 	    .opened = PTHREAD_COND_INITIALIZER,
+	    .journal = -1,
 	};
 	struct MHD_Daemon *daemons[LISTENERS_MAX];
 	size_t n = 0;
@@ -460,6 +494,10 @@ int main(int argc, char **argv)
 	sigaddset(&signals, SIGINT);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	for (int i = 1; i < argc && served; i += 2) {
+		if (i + 1 < argc && strcmp(argv[i], "--journal") == 0) {
+			served = journal_open(&u, argv[i + 1]);
+			continue;
+		}
 		served = n < LISTENERS_MAX && i + 1 < argc &&
 		         strcmp(argv[i], "--listen") == 0;
 		if (!served)
@@ -471,8 +509,9 @@ int main(int argc, char **argv)
 	if (served)
 		wait_for_the_end(&u, &signals);
 	else
-		fprintf(stderr, "usage: upstream --listen ADDRESS...; each is "
-		                "127.0.0.1:PORT (0: any) or unix:/PATH\n");
+		fprintf(stderr,
+		        "usage: upstream [--journal FILE] --listen ADDRESS...; "
+		        "each is 127.0.0.1:PORT (0: any) or unix:/PATH\n");
 	while (n > 0)
 		MHD_stop_daemon(daemons[--n]);
 	tally_free(u.keys);
