@@ -377,8 +377,9 @@ inline forward(me) {
 	fi
 }
 
-/* mirrors agent/core/exchange.c: check(), claim_answered(), claim_granted(),
- * claim_found(), claim_failed()
+/* mirrors agent/core/exchange.c: check(), claim(), claim_answered(),
+ * claim_granted(), claim_found(), claim_failed(), may_wait(), wait(),
+ * timed_out(), gone()
  * mirrors agent/service.c: start_check(), on_tick(), service_gone() */
 proctype attempt(byte me) {
 	mtype result, to, outcome;
