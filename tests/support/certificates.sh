@@ -37,7 +37,11 @@ authority() {
 
 # signed NAME CA DAYS USAGE SUBJECT [ALTERNATIVE_NAMES]
 signed() {
-	local extensions="extendedKeyUsage=$4"
+	local extensions="extendedKeyUsage=$4" time=(-days "$3")
+	# From OpenSSL 3.4 on a certificate that is over has to say when it began.
+	if (($3 < 0)) && openssl x509 -help 2>&1 | grep -- -not_after >/dev/null; then
+		time=(-not_before 20200101000000Z -not_after 20200102000000Z)
+	fi
 	if [[ ${6-} ]]; then
 		extensions+=$'\n'"subjectAltName=$6"
 	fi
@@ -45,7 +49,7 @@ signed() {
 	openssl req -new -key "$1.key" -subj "/CN=$5" -out "$1.csr" \
 		>>"$log" 2>&1
 	openssl x509 -req -in "$1.csr" -CA "$2.pem" -CAkey "$2.key" \
-		-set_serial "0x$(openssl rand -hex 8)" -days "$3" \
+		-set_serial "0x$(openssl rand -hex 8)" "${time[@]}" \
 		-extfile <(echo "$extensions") -out "$1.pem" >>"$log" 2>&1
 }
 
