@@ -218,11 +218,51 @@ static int add_header(struct policy *policy, const char *item,
 	return 0;
 }
 
-static void clear_headers(struct policy *policy)
+static void clear_texts(char **texts, size_t *n)
 {
-	for (size_t i = 0; i < policy->n_drops; i++)
-		free(policy->drops[i]);
-	policy->n_drops = 0;
+	for (size_t i = 0; i < *n; i++)
+		free(texts[i]);
+	*n = 0;
+}
+
+/* --- members of JSON --- */
+
+/* RFC 6901: each token behind a /, and in it ~0 and ~1 for ~ and /. */
+static bool is_pointer(const char *text)
+{
+	for (const char *c = text; *c; c++) {
+		if (*c < '!' || *c > '~' || *c == '#' || *c == ';')
+			return false;
+		if (*c == '~' && c[1] != '0' && c[1] != '1')
+			return false;
+	}
+	return text[0] == '/' && text[1];
+}
+
+static int add_member(struct policy *policy, const char *item,
+                      char *reterr_text, size_t reterr_size)
+{
+	char *pointer;
+
+	if (policy->n_excluded == POLICY_EXCLUDED_MAX)
+		return failed(item, reterr_text, reterr_size,
+		              "is one too many");
+	if (!is_pointer(item))
+		return failed(item, reterr_text, reterr_size,
+		              "is no JSON pointer; expected one like "
+		              "/sent_at or /meta/attempt");
+	for (size_t i = 0; i < policy->n_excluded; i++) {
+		if (strcmp(policy->excluded[i], item) == 0)
+			return failed(item, reterr_text, reterr_size,
+			              "is listed twice");
+	}
+	pointer = strdup(item);
+	if (!pointer) {
+		snprintf(reterr_text, reterr_size, "out of memory");
+		return -1;
+	}
+	policy->excluded[policy->n_excluded++] = pointer;
+	return 0;
 }
 
 /* --- flags: some of the choices --- */
@@ -277,11 +317,13 @@ bool config_list_is(enum config_type type)
 {
 	return type == CONFIG_TYPE_ADDRESSES || type == CONFIG_TYPE_SERVERS ||
 	       type == CONFIG_TYPE_STATUSES || type == CONFIG_TYPE_HEADERS ||
-	       type == CONFIG_TYPE_FLAGS;
+	       type == CONFIG_TYPE_MEMBERS || type == CONFIG_TYPE_FLAGS;
 }
 
 void config_list_clear(const struct config_option *o, void *object)
 {
+	struct policy *policy = object;
+
 	if (o->type == CONFIG_TYPE_ADDRESSES)
 		*addresses_of(o, object).n = 0;
 	else if (o->type == CONFIG_TYPE_SERVERS)
@@ -292,7 +334,9 @@ void config_list_clear(const struct config_option *o, void *object)
 	else if (o->type == CONFIG_TYPE_FLAGS)
 		*(unsigned *)field_of(o, object) = 0;
 	else if (o->type == CONFIG_TYPE_HEADERS)
-		clear_headers(object);
+		clear_texts(policy->drops, &policy->n_drops);
+	else if (o->type == CONFIG_TYPE_MEMBERS)
+		clear_texts(policy->excluded, &policy->n_excluded);
 }
 
 int config_list_add(const struct config_option *o, void *object,
@@ -312,6 +356,8 @@ int config_list_add(const struct config_option *o, void *object,
 	if (o->type == CONFIG_TYPE_FLAGS)
 		return add_flag(o, field_of(o, object), item, reterr_text,
 		                reterr_size);
+	if (o->type == CONFIG_TYPE_MEMBERS)
+		return add_member(object, item, reterr_text, reterr_size);
 	return add_header(object, item, reterr_text, reterr_size);
 }
 
@@ -333,6 +379,7 @@ static unsigned flags_of(const struct config_option *o, const void *object)
 
 size_t config_list_count(const struct config_option *o, const void *object)
 {
+	const struct policy *policy = object;
 	size_t n;
 
 	assert(config_list_is(o->type));
@@ -349,7 +396,8 @@ size_t config_list_count(const struct config_option *o, const void *object)
 			n++;
 		return n;
 	}
-	return ((const struct policy *)object)->n_drops;
+	return o->type == CONFIG_TYPE_MEMBERS ? policy->n_excluded
+	                                      : policy->n_drops;
 }
 
 bool config_list_item(const struct config_option *o, const void *object,
@@ -373,6 +421,8 @@ bool config_list_item(const struct config_option *o, const void *object,
 		         flag_item(o, flags_of(o, object), index));
 	else
 		snprintf(ret_text, CONFIG_LIST_ITEM_SIZE, "%s",
-		         policy->drops[index]);
+		         o->type == CONFIG_TYPE_MEMBERS
+		             ? policy->excluded[index]
+		             : policy->drops[index]);
 	return true;
 }

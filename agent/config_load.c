@@ -144,6 +144,20 @@ static void check_tls(struct config_loader *l)
 		                       "expected certificate in [tls]");
 }
 
+static void check_excluded(struct config_loader *l, size_t index)
+{
+	const struct policy *policy = &l->config->policies[index];
+	unsigned line = l->policies[index].lines[CONFIG_POLICY_excluded];
+
+	if (line && policy->n_excluded > 0 &&
+	    policy->fingerprint_body != POLICY_BODY_JSON)
+		config_loader_complain(
+		    l, line,
+		    "[policy %s] fingerprint-exclude: bytes have no members; "
+		    "expected fingerprint-body = json",
+		    policy->name);
+}
+
 static void check_retry_after(struct config_loader *l, size_t index)
 {
 	const struct policy *policy = &l->config->policies[index];
@@ -229,6 +243,7 @@ static void finish(struct config_loader *l)
 		check_times(l, i);
 		check_retry_after(l, i);
 		check_wait(l, i);
+		check_excluded(l, i);
 	}
 	if (!l->mistakes)
 		check_tls(l);

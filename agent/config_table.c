@@ -72,6 +72,12 @@ static const struct config_choice fingerprint_parts[] = {
     {"digest", POLICY_PART_DIGEST}, {0},
 };
 
+static const struct config_choice fingerprint_bodies[] = {
+    {"bytes", POLICY_BODY_BYTES},
+    {"json", POLICY_BODY_JSON},
+    {0},
+};
+
 static const struct config_choice oversize_requests[] = {
     {"partial", POLICY_OVERSIZE_PARTIAL},
     {"reject", POLICY_OVERSIZE_REJECT},
@@ -173,6 +179,7 @@ const struct config_section_row config_table_sections[CONFIG_SECTION_COUNT] = {
 #define SIZE_STATUSES        sizeof(struct policy_statuses)
 #define SIZE_FLAGS           sizeof(unsigned)
 #define SIZE_HEADERS         sizeof(FIELD(struct policy, drops))
+#define SIZE_MEMBERS         sizeof(FIELD(struct policy, excluded))
 #define SECTION(id, name, help)
 #define OPTION(section, key, field, type, default_, min, max, apply, help)    \
 	_Static_assert(sizeof(FIELD(OBJECT_##section, field)) == SIZE_##type, \

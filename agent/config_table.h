@@ -50,6 +50,7 @@ enum config_type {
 	CONFIG_TYPE_STATUSES,  /* struct policy_statuses */
 	CONFIG_TYPE_FLAGS,     /* some of the choices; unsigned, a bit each */
 	CONFIG_TYPE_HEADERS,   /* policy.drops, policy.n_drops */
+	CONFIG_TYPE_MEMBERS,   /* policy.excluded, policy.n_excluded */
 	CONFIG_TYPES
 };
 

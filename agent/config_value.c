@@ -277,7 +277,7 @@ bool config_value_copy(const struct config_option *o, void *object,
 	if (is_text(o))
 		return set_text(o, object, text_of(o, from), error,
 		                sizeof(error)) == 0;
-	if (o->type != CONFIG_TYPE_HEADERS &&
+	if (o->type != CONFIG_TYPE_HEADERS && o->type != CONFIG_TYPE_MEMBERS &&
 	    o->type != CONFIG_TYPE_ADDRESSES &&
 	    o->type != CONFIG_TYPE_SERVERS) {
 		memcpy(field_of(o, object), const_field_of(o, from),
@@ -392,5 +392,6 @@ void config_value_expected(const struct config_option *o,
 		         o->max,
 		         o->type == CONFIG_TYPE_ADDRESSES ? "addresses"
 		         : o->type == CONFIG_TYPE_SERVERS ? "servers"
+		         : o->type == CONFIG_TYPE_MEMBERS ? "JSON pointers"
 		                                          : "header names");
 }

@@ -18,7 +18,7 @@ repository=$PWD
 
 packages=(gcc libc6-dev cmake ninja-build pkgconf libev-dev liblmdb-dev
 	libhiredis-dev
-	libinih-dev libssl-dev libsystemd-dev libisal-dev libmicrohttpd-dev
+	libinih-dev libjansson-dev libssl-dev libsystemd-dev libisal-dev libmicrohttpd-dev
 	haproxy curl)
 
 serve=false

@@ -8,7 +8,7 @@ set -euo pipefail
 
 build=(
 	gcc libc6-dev cmake ninja-build pkgconf libev-dev libhiredis-dev
-	libinih-dev libisal-dev liblmdb-dev libmicrohttpd-dev libssl-dev
+	libinih-dev libisal-dev libjansson-dev liblmdb-dev libmicrohttpd-dev libssl-dev
 	libsystemd-dev
 )
 packaging=(binutils dpkg-dev file gzip)

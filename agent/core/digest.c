@@ -1,5 +1,7 @@
 #include "agent/core/digest.h"
 
+#include "agent/core/canonical.h"
+
 #include <assert.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -16,6 +18,7 @@ enum tag {
 	TAG_PATH = 'p',
 	TAG_QUERY = 'q',
 	TAG_BODY = 'b',         /* the whole body */
+	TAG_JSON = 'j',         /* its canonical form */
 	TAG_DIGEST = 'd',       /* what stands for the body */
 	TAG_PARTIAL_BODY = 'c', /* its beginning, and then: */
 	TAG_BODY_SIZE = 'n',    /* its advertised size */
@@ -152,6 +155,30 @@ static void add_partial_body(struct digest *d,
 	add_field(d, TAG_BODY_SIZE, spoe_span(size, sizeof(size)));
 }
 
+static void add_whole_body(struct digest *d, struct spoe_span body,
+                           const struct policy *policy)
+{
+	enum canonical_result result = CANONICAL_NONE;
+	uint8_t *bytes;
+	size_t size;
+
+	if (policy->fingerprint_body == POLICY_BODY_JSON)
+		result = canonical_json(body, policy, &bytes, &size);
+	switch (result) {
+	case CANONICAL_DONE:
+		add_field(d, TAG_JSON, spoe_span(bytes, size));
+		free(bytes);
+		return;
+	case CANONICAL_NONE:
+		add_field(d, TAG_BODY, body);
+		return;
+	case CANONICAL_NO_MEMORY:
+		/* Its bytes would make another request of it. */
+		d->failed = true;
+		return;
+	}
+}
+
 static void add_body(struct digest *d, const struct digest_request *request,
                      const struct policy *policy)
 {
@@ -160,7 +187,7 @@ static void add_body(struct digest *d, const struct digest_request *request,
 	else if (digest_body_partial(request, policy))
 		add_partial_body(d, request);
 	else if (policy->fingerprint & POLICY_PART_BODY)
-		add_field(d, TAG_BODY, request->body);
+		add_whole_body(d, request->body, policy);
 }
 
 bool digest_fingerprint(struct digest *d, const struct digest_request *request,

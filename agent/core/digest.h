@@ -44,7 +44,7 @@ bool digest_body_partial(const struct digest_request *request,
 
 /* The fingerprint of `request`: the parts of it that the policy compares; a
  * partial body adds its advertised size and is marked. False when OpenSSL
- * fails. */
+ * fails, or there is no memory for the canonical form of a body. */
 bool digest_fingerprint(struct digest *d, const struct digest_request *request,
                         const struct policy *policy,
                         uint8_t ret_fingerprint[RECORD_FINGERPRINT_SIZE]);

@@ -10,6 +10,7 @@ enum {
 	POLICY_STATUS_MIN = 100,
 	POLICY_STATUS_MAX = 599,
 	POLICY_DROPS_MAX = 32,
+	POLICY_EXCLUDED_MAX = 16,
 };
 
 /* Whose rules a policy follows where it does not say otherwise. */
@@ -42,6 +43,12 @@ enum policy_on_unknown_outcome {
 enum policy_oversize_request {
 	POLICY_OVERSIZE_PARTIAL, /* its beginning and its size count */
 	POLICY_OVERSIZE_REJECT,
+};
+
+/* How whole bodies are compared. */
+enum policy_fingerprint_body {
+	POLICY_BODY_BYTES,
+	POLICY_BODY_JSON, /* in canonical form, what has one */
 };
 
 /* What makes two requests the same; bits of policy.fingerprint. */
@@ -82,6 +89,10 @@ struct policy {
 	enum policy_oversize oversize_response;
 	enum policy_oversize_request oversize_request;
 	unsigned fingerprint; /* POLICY_PART_* */
+	enum policy_fingerprint_body fingerprint_body;
+	/* Members of JSON that do not count: pointers (RFC 6901); owned. */
+	char *excluded[POLICY_EXCLUDED_MAX];
+	size_t n_excluded;
 	/* Keep the response; else free the lock; in neither: seal it. */
 	struct policy_statuses stored;
 	struct policy_statuses released;

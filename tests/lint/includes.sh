@@ -20,10 +20,11 @@ BEGIN {
 	# libraries that belong to one place only.
 	pure = "^<(assert|ctype|inttypes|limits|stdbool|stddef|stdint|string)\\.h>"
 	system_["spoe"] = pure
-	system_["core"] = pure "|^<(stdlib|strings)\\.h>|^<openssl/|^<isa-l"
+	system_["core"] = pure "|^<(stdlib|strings)\\.h>|^<openssl/|^<isa-l|^<jansson"
 	system_["store"] = system_["redis"] = system_["net"] = system_["shell"] = "."
 	home["lmdb.h"] = "^agent/store/"
 	home["hiredis/"] = "^agent/store/redis"
+	home["jansson"] = "^agent/core/canonical"
 	home["ini.h"] = "^agent/config"
 	home["ev.h"] = "^agent/"
 	home["openssl/ssl"] = "^agent/net/tls"

@@ -162,6 +162,22 @@ static const struct {
     {"[policy a]\nfingerprint =\n",
      ":2: [policy a] fingerprint = : is empty; expected some of method, path, "
      "query, body or digest\n"},
+    {"[policy a]\nfingerprint-body = json\n"
+     "fingerprint-exclude = sent_at /a~2 / /x /x\n",
+     ":3: [policy a] fingerprint-exclude = sent_at /a~2 / /x /x: \"sent_at\" "
+     "is "
+     "no JSON pointer; expected one like /sent_at or /meta/attempt\n"},
+    {"[policy a]\nfingerprint-body = json\nfingerprint-exclude = /a~2\n",
+     ":3: [policy a] fingerprint-exclude = /a~2: \"/a~2\" is no JSON pointer; "
+     "expected one like /sent_at or /meta/attempt\n"},
+    {"[policy a]\nfingerprint-body = json\nfingerprint-exclude = /x /\n",
+     ":3: [policy a] fingerprint-exclude = /x /: \"/\" is no JSON pointer; "
+     "expected one like /sent_at or /meta/attempt\n"},
+    {"[policy a]\nfingerprint-body = json\nfingerprint-exclude = /x /y /x\n",
+     ":3: [policy a] fingerprint-exclude = /x /y /x: \"/x\" is listed twice\n"},
+    {"[policy a]\nfingerprint-exclude = /x\n",
+     ":2: [policy a] fingerprint-exclude: bytes have no members; expected "
+     "fingerprint-body = json\n"},
     {"[policy a]\npreset = stripe\n",
      ":2: [policy a] preset = stripe: is none of the choices; expected ietf or "
      "stripe-v1\n"},

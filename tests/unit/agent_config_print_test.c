@@ -62,6 +62,8 @@ static const char *const texts[] = {
     "[policy a]\nretry-after-max = 61s\nresponse-ttl = 36h\n"
     "[policy default]\nlock-ttl = 90s\non-lock-expiry = hold\n"
     "oversize-response = release\nunconfirmed = trust\nmax-body = 0\n",
+    "[policy a]\nfingerprint-body = json\n"
+    "fingerprint-exclude = /sent_at /meta/a~1b\n",
     "[policy a]\npreset = stripe-v1\nresponse-ttl = 36h\nfingerprint = body\n"
     "[policy b]\nrelease-status =\noversize-request = reject\n"
     "refuse-after = 90d\nretry-after-min = 2s\n"
@@ -107,12 +109,20 @@ static void prints_every_option(void **state)
 		const struct config_option *o = &config_table_options[i];
 		char line[64];
 		size_t seen = 0;
+		size_t expected = 0;
 
-		snprintf(line, sizeof(line), "\n%s = ", o->key);
+		snprintf(line, sizeof(line), "\n%s =", o->key);
 		for (const char *at = text; (at = strstr(at, line)); at++)
 			seen++;
-		assert_int_equal(seen,
-		                 o->section == CONFIG_SECTION_POLICY ? 2 : 1);
+		/* Some keys are of more than one section. */
+		for (size_t j = 0; j < CONFIG_OPTION_COUNT; j++) {
+			if (strcmp(config_table_options[j].key, o->key) == 0)
+				expected += config_table_options[j].section ==
+				                    CONFIG_SECTION_POLICY
+				                ? 2
+				                : 1;
+		}
+		assert_int_equal(seen, expected);
 	}
 	free(text);
 	config_unref(c);

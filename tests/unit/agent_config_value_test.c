@@ -472,7 +472,8 @@ static void copies_are_equal_and_apart(void **state)
 	struct config *from = rig_good(
 	    "[agent]\nlisten = /a /b\nsocket-mode = 600\nthreads = 9\n"
 	    "pipelining = on\n[store]\npath = /x\n"
-	    "[policy default]\nstore-status = 201\ndrop-headers = x y z\n");
+	    "[policy default]\nstore-status = 201\ndrop-headers = x y z\n"
+	    "fingerprint-body = json\nfingerprint-exclude = /a /b\n");
 	struct config *to = rig_good("");
 
 	(void)state;
@@ -491,6 +492,7 @@ static void copies_are_equal_and_apart(void **state)
 	assert_int_equal(to->pipelining, SPOE_PIPELINING_ON);
 	assert_string_equal(to->store_path, "/x");
 	assert_string_equal(to->policies[0].drops[2], "z");
+	assert_string_equal(to->policies[0].excluded[1], "/b");
 	assert_false(policy_statuses_has(&to->policies[0].stored, 200));
 	config_unref(to);
 }
