@@ -229,7 +229,6 @@ static void write_replay(struct spoe_ack *ack, const struct idem_answer *answer)
 	set_binary(ack, "headers", answer->response.headers);
 	set_binary(ack, "body", answer->response.body);
 	set_number(ack, "age", answer->age_s);
-	set_number(ack, "expires", answer->expires_s);
 }
 
 void messages_write(struct spoe_ack *ack, const struct exchange_reply *reply)
@@ -238,6 +237,8 @@ void messages_write(struct spoe_ack *ack, const struct exchange_reply *reply)
 
 	if (!reply->is_check) {
 		set_text(ack, "outcome", idem_outcome_text(reply->outcome));
+		if (reply->expires_s > 0)
+			set_number(ack, "expires", reply->expires_s);
 		return;
 	}
 	set_text(ack, "verdict", idem_verdict_text(answer->verdict));
@@ -254,6 +255,8 @@ void messages_write(struct spoe_ack *ack, const struct exchange_reply *reply)
 	default:
 		break;
 	}
+	if (answer->expires_s > 0)
+		set_number(ack, "expires", answer->expires_s);
 	if (answer->reason != REASON_NONE)
 		set_text(ack, "reason", reason_text(answer->reason));
 }

@@ -250,6 +250,7 @@ static void claim_granted(struct exchange *x, uint64_t now_ms,
 		return;
 	}
 	reply_verdict(x, IDEM_PROCEED, REASON_NONE, todo);
+	x->reply.answer.expires_s = idem_unix_s(x->op.record.deadline_ms);
 	finish(x, todo);
 }
 
@@ -311,6 +312,18 @@ static void claim_answered(struct exchange *x,
 		claim_failed(x, REASON_INTERNAL, now_ms, todo);
 }
 
+/* What became of the lock is as it was to be. */
+static void reply_settled(struct exchange *x, struct exchange_todo *todo)
+{
+	const struct record *record = &x->op.record;
+
+	if (record->state == RECORD_STORED || record->state == RECORD_PENDING)
+		x->reply.expires_s = idem_unix_s(record->forget_ms);
+	else if (record->state == RECORD_SEALED)
+		x->reply.expires_s = idem_unix_s(record->expires_ms);
+	reply_outcome(x, x->reply.outcome, x->reply.reason, todo);
+}
+
 static void settle_answered(struct exchange *x,
                             const struct record_answer *answer,
                             struct exchange_todo *todo)
@@ -320,7 +333,7 @@ static void settle_answered(struct exchange *x,
 	if (answer->health != REASON_NONE)
 		reply_error(x, answer->health, todo);
 	else if (answer->result == RECORD_SETTLED)
-		reply_outcome(x, x->reply.outcome, x->reply.reason, todo);
+		reply_settled(x, todo);
 	else if (answer->result == RECORD_LOST)
 		reply_outcome(x, IDEM_OUTCOME_LOST, REASON_NOT_OWNER, todo);
 	else

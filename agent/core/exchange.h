@@ -72,6 +72,9 @@ struct exchange_reply {
 	struct ticket ticket; /* IDEM_PROCEED */
 	/* completion */
 	enum idem_outcome outcome;
+	/* Unix time until when it is replayed (stored, pending) or refused
+	 * (sealed); 0: does not apply */
+	int64_t expires_s;
 	enum reason reason; /* of either */
 };
 

@@ -40,6 +40,18 @@ static void answer(struct idem_answer *ret_answer, enum idem_verdict verdict,
 	};
 }
 
+int64_t idem_unix_s(uint64_t ms)
+{
+	return (int64_t)(ms / MS_PER_S);
+}
+
+static void answer_unknown(struct idem_answer *ret_answer,
+                           const struct record *found, enum reason reason)
+{
+	answer(ret_answer, IDEM_UNKNOWN, reason);
+	ret_answer->expires_s = idem_unix_s(found->expires_ms);
+}
+
 /* What is left of the lock, rounded up: who waits that long finds it gone. */
 static int64_t retry_after_s(uint64_t deadline_ms, const struct policy *policy,
                              uint64_t now_ms)
@@ -59,6 +71,7 @@ void idem_conflict(uint64_t deadline_ms, const struct policy *policy,
 {
 	answer(ret_answer, IDEM_CONFLICT, REASON_RUNNING);
 	ret_answer->retry_after_s = retry_after_s(deadline_ms, policy, now_ms);
+	ret_answer->expires_s = idem_unix_s(deadline_ms);
 }
 
 static void decide_running(const struct record *found,
@@ -69,7 +82,7 @@ static void decide_running(const struct record *found,
 	 * that ran out while its record was on the way: ask once more. */
 	if (found->state == RECORD_LOCKED && now_ms >= found->deadline_ms &&
 	    record_alive(found, now_ms)) {
-		answer(ret_answer, IDEM_UNKNOWN, REASON_LOCK_EXPIRED);
+		answer_unknown(ret_answer, found, REASON_LOCK_EXPIRED);
 		return;
 	}
 	idem_conflict(found->deadline_ms, policy, now_ms, ret_answer);
@@ -90,14 +103,14 @@ static void decide_stored(const struct record *found,
 	}
 	if (response.headers.size > room ||
 	    response.body.size > room - response.headers.size) {
-		answer(ret_answer, IDEM_UNKNOWN, REASON_REPLAY_TOO_LARGE);
+		answer_unknown(ret_answer, found, REASON_REPLAY_TOO_LARGE);
 		return;
 	}
 	answer(ret_answer, IDEM_CACHED, REASON_NONE);
 	if (now_ms > found->settled_ms)
 		ret_answer->age_s =
 		    (int64_t)((now_ms - found->settled_ms) / MS_PER_S);
-	ret_answer->expires_s = (int64_t)(found->forget_ms / MS_PER_S);
+	ret_answer->expires_s = idem_unix_s(found->forget_ms);
 	ret_answer->response = response;
 }
 
@@ -113,7 +126,7 @@ static void decide_pending(const struct record *found,
 	else if (policy->unconfirmed == POLICY_UNCONFIRMED_TRUST)
 		decide_stored(found, request, now_ms, ret_answer);
 	else
-		answer(ret_answer, IDEM_UNKNOWN, REASON_BODY_UNCONFIRMED);
+		answer_unknown(ret_answer, found, REASON_BODY_UNCONFIRMED);
 }
 
 enum reason idem_admit(const struct idem_request *request,
@@ -135,7 +148,7 @@ void idem_decide(const struct record *found, const struct idem_request *request,
 		return;
 	}
 	if (record_forgotten(found, now_ms)) {
-		answer(ret_answer, IDEM_UNKNOWN, REASON_LONG_AGO);
+		answer_unknown(ret_answer, found, REASON_LONG_AGO);
 		return;
 	}
 	switch (found->state) {
@@ -149,7 +162,7 @@ void idem_decide(const struct record *found, const struct idem_request *request,
 		decide_stored(found, request, now_ms, ret_answer);
 		return;
 	case RECORD_SEALED:
-		answer(ret_answer, IDEM_UNKNOWN, REASON_WAS_SEALED);
+		answer_unknown(ret_answer, found, REASON_WAS_SEALED);
 		return;
 	case RECORD_NONE:
 		break;
@@ -233,20 +246,25 @@ static bool clearly_fits(const struct idem_response *response)
 	       response->body.size <= half - response->headers.size;
 }
 
-/* A body whose end nothing vouches for, or that contradicts its message. */
+/* A body whose end nothing vouches for, or that contradicts its message. One
+ * that may be larger than the buffer is as good as one that is. */
 static enum idem_disposition dispose_unconfirmed(
     const struct idem_response *response, const struct policy *policy,
     bool contradicted, enum reason *ret_reason)
 {
-	if (!contradicted && response->noticed && clearly_fits(response)) {
-		*ret_reason = REASON_BODY_UNCONFIRMED;
-		return IDEM_PEND;
-	}
-	if (!contradicted && policy->unconfirmed == POLICY_UNCONFIRMED_TRUST &&
-	    response->body.size <= response->buffer_size / 2)
-		return IDEM_STORE;
 	*ret_reason = REASON_BODY_UNCONFIRMED;
-	return IDEM_SEAL;
+	if (contradicted)
+		return IDEM_SEAL;
+	if (!clearly_fits(response)) {
+		*ret_reason = REASON_BODY_MAY_BE_CUT;
+		return not_kept(policy);
+	}
+	if (response->noticed)
+		return IDEM_PEND;
+	if (policy->unconfirmed == POLICY_UNCONFIRMED_SEAL)
+		return IDEM_SEAL;
+	*ret_reason = REASON_NONE;
+	return IDEM_STORE;
 }
 
 static enum idem_disposition dispose_body(const struct idem_response *response,

@@ -26,6 +26,9 @@ enum idem_outcome {
 const char *idem_verdict_text(enum idem_verdict verdict);
 const char *idem_outcome_text(enum idem_outcome outcome);
 
+/* A record's time as variables and headers have it: whole seconds. */
+int64_t idem_unix_s(uint64_t ms);
+
 /* What a check asks, hashed and validated. */
 struct idem_request {
 	uint8_t record_key[RECORD_KEY_SIZE];
@@ -42,9 +45,12 @@ struct idem_request {
 struct idem_answer {
 	enum idem_verdict verdict;
 	enum reason reason;
-	int64_t retry_after_s;           /* conflict: at least 1 */
-	int64_t age_s;                   /* cached: 0 or more */
-	int64_t expires_s;               /* cached: Unix time */
+	int64_t retry_after_s; /* conflict: at least 1 */
+	int64_t age_s;         /* cached: 0 or more */
+	/* Unix time until when this holds: the lock's deadline (proceed,
+	 * conflict), the end of the replays (cached), of the refusals
+	 * (unknown); 0: not known. */
+	int64_t expires_s;
 	struct record_response response; /* cached: borrowed from the record */
 };
 

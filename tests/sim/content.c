@@ -147,13 +147,16 @@ static void expect(struct content *c, const struct policy *policy,
 	c->reason = rows[kind].reason;
 	if (oversize && policy->oversize_response == POLICY_OVERSIZE_RELEASE)
 		c->becomes = RECORD_NONE;
-	if (kind == CHUNKED && noticed &&
-	    c->response.headers.size + c->response.body.size <=
-	        CONTENT_BUFFER / 2)
+	if (kind != CHUNKED)
+		return;
+	if (c->response.headers.size + c->response.body.size >
+	    CONTENT_BUFFER / 2) {
+		c->reason = REASON_BODY_MAY_BE_CUT;
+		if (policy->oversize_response == POLICY_OVERSIZE_RELEASE)
+			c->becomes = RECORD_NONE;
+	} else if (noticed) {
 		c->becomes = RECORD_PENDING;
-	else if (kind == CHUNKED &&
-	         policy->unconfirmed == POLICY_UNCONFIRMED_TRUST &&
-	         c->response.body.size <= CONTENT_BUFFER / 2) {
+	} else if (policy->unconfirmed == POLICY_UNCONFIRMED_TRUST) {
 		c->becomes = RECORD_STORED;
 		c->reason = REASON_NONE;
 	}

@@ -98,6 +98,7 @@ static void test_everything_happened(void **state)
 	    REASON_BAD_STATUS,       REASON_NOT_OWNER,
 	    REASON_STORE_FAILED,     REASON_STORE_SLOW,
 	    REASON_RECORD_CORRUPT,   REASON_LONG_AGO,
+	    REASON_BODY_MAY_BE_CUT,
 	};
 	const struct world_stats *stats = &((struct sim *)*state)->stats;
 

@@ -86,6 +86,7 @@ static void test_granted_is_proceed(void **state)
 	answer_at(s, 5, REASON_NONE, RECORD_GRANTED, NULL);
 	wants_reply(s);
 	replied_verdict(s, IDEM_PROCEED, REASON_NONE);
+	assert_int_equal(s->x.reply.answer.expires_s, (T + LOCK_TTL) / 1000);
 	assert_memory_equal(ticket->record_key, s->request.record_key,
 	                    RECORD_KEY_SIZE);
 	assert_memory_equal(ticket->owner, s->owner, RECORD_OWNER_SIZE);

@@ -62,6 +62,7 @@ static void test_complete_stores(void **state)
 	answer_at(s, 5, REASON_NONE, RECORD_SETTLED, NULL);
 	wants_reply(s);
 	replied_outcome(s, IDEM_OUTCOME_STORED, REASON_NONE);
+	assert_int_equal(s->x.reply.expires_s, (T + RESPONSE_TTL) / 1000);
 }
 
 static void test_complete_stores_without_headers(void **state)
@@ -91,6 +92,7 @@ static void test_complete_releases(void **state)
 	answer_at(s, 5, REASON_NONE, RECORD_SETTLED, NULL);
 	wants_reply(s);
 	replied_outcome(s, IDEM_OUTCOME_RELEASED, REASON_STATUS_NOT_KEPT);
+	assert_int_equal(s->x.reply.expires_s, 0);
 }
 
 static void test_complete_seals(void **state)
@@ -98,13 +100,16 @@ static void test_complete_seals(void **state)
 	struct story *s = *state;
 
 	s->response.body_size = 4;
+	s->policy.refuse_after_ms = 5000;
 	complete_at(s, 0);
 	assert_int_equal(s->x.op.record.state, RECORD_SEALED);
-	assert_int_equal(s->x.op.record.expires_ms, T + RESPONSE_TTL);
+	assert_int_equal(s->x.op.record.expires_ms, T + RESPONSE_TTL + 5000);
 	assert_int_equal(s->x.op.record.response.size, 0);
 	answer_at(s, 5, REASON_NONE, RECORD_SETTLED, NULL);
 	wants_reply(s);
 	replied_outcome(s, IDEM_OUTCOME_SEALED, REASON_BODY_CUT);
+	assert_int_equal(s->x.reply.expires_s,
+	                 (T + RESPONSE_TTL + 5000) / 1000);
 }
 
 /* The ticket remembers the method: a response message does not say it. */

@@ -239,6 +239,12 @@ static void test_late(void **state)
 		            T + (uint64_t)late[i].now, &answer);
 		check_row(late[i].name, answer.verdict == late[i].verdict);
 		check_row(late[i].name, answer.reason == late[i].reason);
+		if (answer.verdict == IDEM_UNKNOWN)
+			check_row(late[i].name,
+			          answer.expires_s == (T + 172800000) / 1000);
+		else if (answer.verdict == IDEM_CACHED)
+			check_row(late[i].name,
+			          answer.expires_s == (T + 86400000) / 1000);
 	}
 }
 
@@ -283,6 +289,8 @@ static void test_retry_after(void **state)
 		idem_decide(&found, &request, &policy, 0, &answer);
 		check_row(waits[i].name,
 		          answer.retry_after_s == waits[i].retry_after_s);
+		check_row(waits[i].name, (uint64_t)answer.expires_s ==
+		                             found.deadline_ms / 1000);
 	}
 }
 
