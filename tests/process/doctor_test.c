@@ -187,8 +187,8 @@ static void test_mistakes_in_haproxys_files(void **state)
 	     "backend agents"},
 	    {CLI_FINDING_WRONG_SERVER, "haproxy.cfg", "\"${IDEMPOTENCY_AGENT-",
 	     "\"${NO_SUCH-"},
-	    {CLI_FINDING_BUFFER_OVER_FRAME, "haproxy.cfg", "tune.bufsize 16384",
-	     "tune.bufsize 33554432"},
+	    {CLI_FINDING_BUFFER_OVER_FRAME, "haproxy.cfg", "BUFSIZE-16384",
+	     "BUFSIZE-33554432"},
 	    {CLI_FINDING_LOCK_TOO_SHORT, "haproxy.cfg",
 	     "IDEMPOTENCY_SERVER_TIMEOUT-30s", "IDEMPOTENCY_SERVER_TIMEOUT-3m"},
 	    {CLI_FINDING_TIMEOUT_TOO_SHORT, "haproxy.cfg",
@@ -232,7 +232,8 @@ static void test_notices(void **state)
 	write_environment(s, "IDEMPOTENCY_NOTICES=127.0.0.1:0");
 	doctor(s);
 	expect_health(s);
-	copy(s, "haproxy.cfg", "idem=%[var(txn.idem.ticket)]", "");
+	copy(s, "haproxy.cfg", "(txn.idem.error)] idem=%[",
+	     "(txn.idem.error)] %[");
 	doctor(s);
 	expect(s, CLI_FINDING_NO_NOTICE_TOKEN);
 }
