@@ -74,6 +74,11 @@ struct config {
 	char *redis_client_name;
 	uint64_t redis_timeout_ms;
 	uint64_t redis_connect_timeout_ms;
+	char *redis_sentinel_master;
+	char *redis_sentinel_username;
+	char *redis_sentinel_password_file;
+	uint64_t redis_wait_replicas;
+	uint64_t redis_wait_timeout_ms;
 	unsigned redis_tls;
 	char *redis_tls_ca;
 	char *redis_tls_certificate;
@@ -85,6 +90,7 @@ struct config {
 	 * which no option has and nothing prints. */
 	struct redis_options redis;
 	char redis_password[CONFIG_PASSWORD_SIZE];
+	char redis_sentinel_password[CONFIG_PASSWORD_SIZE];
 
 	/* [notices] */
 	struct address notices_listen[CONFIG_LISTEN_MAX];

@@ -194,6 +194,12 @@ static void finish_redis(struct config_loader *l)
 		config_loader_complain(
 		    l, place->lines[CONFIG_REDIS_redis_database],
 		    "[redis] database: a cluster has only one; expected 0");
+	if (used && config->redis_wait_replicas > 0 &&
+	    config->redis_wait_timeout_ms * 2 >= config->redis_timeout_ms)
+		config_loader_complain(
+		    l, place->lines[CONFIG_REDIS_redis_wait_timeout_ms],
+		    "[redis] wait-timeout: an operation may wait for two of "
+		    "them; expected less than half of timeout");
 	if (used && config->redis_timeout_ms >= config->answer_timeout_ms)
 		config_loader_complain(
 		    l, place->lines[CONFIG_REDIS_redis_timeout_ms],

@@ -6,8 +6,6 @@
 
 #include "agent/net/tls.h"
 
-static const char variable[] = "SPOA_IDEMPOTENCY_REDIS_PASSWORD";
-
 static int failed(char *reterr_text, size_t reterr_size, const char *what,
                   const char *why)
 {
@@ -16,11 +14,10 @@ static int failed(char *reterr_text, size_t reterr_size, const char *what,
 }
 
 /* The first line of the file, without its end. */
-static int read_file(struct config *config, char *reterr_text,
-                     size_t reterr_size)
+static int read_file(char password[CONFIG_PASSWORD_SIZE], const char *path,
+                     char *reterr_text, size_t reterr_size)
 {
-	char *password = config->redis_password;
-	FILE *file = fopen(config->redis_password_file, "re");
+	FILE *file = fopen(path, "re");
 	const char *read;
 
 	if (!file)
@@ -40,18 +37,37 @@ static int read_file(struct config *config, char *reterr_text,
 	return 0;
 }
 
-static int read_variable(struct config *config, char *reterr_text,
+/* From the file, if there is one, else from the environment, if it is there. */
+static int read_password(char password[CONFIG_PASSWORD_SIZE], const char *path,
+                         const char *variable, char *reterr_text,
                          size_t reterr_size)
 {
-	const char *password = getenv(variable);
+	const char *value = getenv(variable);
 
-	if (!password)
+	if (path[0] != '\0')
+		return read_file(password, path, reterr_text, reterr_size);
+	if (!value)
 		return 0;
-	if (strlen(password) >= CONFIG_PASSWORD_SIZE - 1)
+	if (strlen(value) >= CONFIG_PASSWORD_SIZE - 1)
 		return failed(reterr_text, reterr_size, "is too long",
 		              "expected 510 bytes at most");
-	strcpy(config->redis_password, password);
+	strcpy(password, value);
 	return 0;
+}
+
+static int read_passwords(struct config *config, char *reterr_text,
+                          size_t reterr_size)
+{
+	if (read_password(config->redis_password, config->redis_password_file,
+	                  "SPOA_IDEMPOTENCY_REDIS_PASSWORD", reterr_text,
+	                  reterr_size) < 0)
+		return -1;
+	if (config->redis_mode != REDIS_MODE_SENTINEL)
+		return 0;
+	return read_password(config->redis_sentinel_password,
+	                     config->redis_sentinel_password_file,
+	                     "SPOA_IDEMPOTENCY_SENTINEL_PASSWORD", reterr_text,
+	                     reterr_size);
 }
 
 int config_redis_finish(struct config *config, bool password, char *reterr_text,
@@ -59,10 +75,8 @@ int config_redis_finish(struct config *config, bool password, char *reterr_text,
 {
 	int rc = 0;
 
-	if (password && config->redis_password_file[0] != '\0')
-		rc = read_file(config, reterr_text, reterr_size);
-	else if (password)
-		rc = read_variable(config, reterr_text, reterr_size);
+	if (password)
+		rc = read_passwords(config, reterr_text, reterr_size);
 	config->redis = (struct redis_options){
 	    .mode = config->redis_mode,
 	    .servers = config->redis_servers,
@@ -75,6 +89,11 @@ int config_redis_finish(struct config *config, bool password, char *reterr_text,
 	    .timeout_ms = config->redis_timeout_ms,
 	    .connect_timeout_ms = config->redis_connect_timeout_ms,
 	    .allow_eviction = config->redis_eviction == CONFIG_EVICTION_ALLOW,
+	    .sentinel_master = config->redis_sentinel_master,
+	    .sentinel_username = config->redis_sentinel_username,
+	    .sentinel_password = config->redis_sentinel_password,
+	    .wait_replicas = config->redis_wait_replicas,
+	    .wait_timeout_ms = config->redis_wait_timeout_ms,
 	    .tls_server_name = config->redis_tls_server_name,
 	};
 	if (rc == 0 && config->redis.username[0] != '\0' &&

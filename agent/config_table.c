@@ -44,6 +44,7 @@ static const struct config_choice switches[] = {
 
 static const struct config_choice redis_modes[] = {
     {"single", REDIS_MODE_SINGLE},
+    {"sentinel", REDIS_MODE_SENTINEL},
     {"cluster", REDIS_MODE_CLUSTER},
     {0},
 };

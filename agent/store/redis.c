@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "agent/store/redis_store.h"
+#include "agent/store/redis_op.h"
 
 enum {
 	/* A time limit is looked at that often while it runs. */
@@ -16,77 +16,6 @@ enum {
 
 static const double TICK_MIN_S = .001;
 static const double TICK_MAX_S = .025;
-
-/* One operation: in a list of its client while somebody waits for it, and with
- * its node while a reply may come. */
-struct redis_op {
-	struct redis_request request; /* first */
-	struct redis_client *client;
-	struct redis_node *node;
-	struct store_call *call; /* NULL: nobody waits any more */
-	struct redis_ops *list;  /* which it is in; NULL: none */
-	struct redis_op *next;
-	struct redis_op *prev;
-	uint64_t until; /* client->ticks */
-	unsigned redirects;
-	bool cancelled; /* what it did stays */
-	enum record_op_type type;
-	enum reason reason; /* in `refused` */
-	uint8_t record_key[RECORD_KEY_SIZE];
-	uint8_t owner[RECORD_OWNER_SIZE];
-};
-
-/* --- lists -------------------------------------------------------------- */
-
-static void ops_remove(struct redis_op *op)
-{
-	struct redis_ops *list = op->list;
-
-	if (!list)
-		return;
-	if (op->prev)
-		op->prev->next = op->next;
-	else
-		list->first = op->next;
-	if (op->next)
-		op->next->prev = op->prev;
-	else
-		list->last = op->prev;
-	op->list = NULL;
-}
-
-static void ops_append(struct redis_ops *list, struct redis_op *op)
-{
-	ops_remove(op);
-	op->list = list;
-	op->next = NULL;
-	op->prev = list->last;
-	if (list->last)
-		list->last->next = op;
-	else
-		list->first = op;
-	list->last = op;
-}
-
-static struct redis_op *op_new(struct redis_client *client)
-{
-	struct redis_op *op = client->spare;
-
-	if (op)
-		client->spare = op->next;
-	else
-		op = malloc(sizeof(*op));
-	if (op)
-		*op = (struct redis_op){.client = client};
-	return op;
-}
-
-static void op_free(struct redis_op *op)
-{
-	ops_remove(op);
-	op->next = op->client->spare;
-	op->client->spare = op;
-}
 
 /* --- answers ------------------------------------------------------------ */
 
@@ -127,7 +56,7 @@ static void give(struct redis_op *op, const struct record_answer *answer)
 
 	assert(call);
 	op->call = NULL;
-	ops_remove(op);
+	redis_ops_remove(op);
 	count(store, &call->op, answer);
 	set_failing(store, answer->health);
 	call->driver_data = NULL;
@@ -145,12 +74,14 @@ static void give_failure(struct redis_op *op, enum reason reason)
 static void refuse(struct redis_op *op, enum reason reason)
 {
 	op->reason = reason;
-	ops_append(&op->client->refused, op);
+	redis_ops_append(&op->client->refused, op);
 	ev_idle_start(op->client->loop, &op->client->idle);
 }
 
 static void on_reply(struct redis_request *request,
                      const struct redisReply *reply);
+static void on_confirmed(struct redis_confirmation *confirmation,
+                         bool confirmed);
 
 /* False when the node cannot be asked now. */
 static bool say(struct redis_op *op, struct redis_node *node, unsigned how)
@@ -167,6 +98,11 @@ static bool say(struct redis_op *op, struct redis_node *node, unsigned how)
 	if (!redis_node_send(node, &op->request, &command))
 		return false;
 	redis_count(&store->counters.round_trips);
+	if (store->redis->wait_replicas > 0 && op->type != RECORD_OP_PEEK) {
+		redis_confirm_remove(&op->confirmation);
+		op->confirmation.done = on_confirmed;
+		redis_confirm_add(redis_node_confirm(node), &op->confirmation);
+	}
 	return true;
 }
 
@@ -186,7 +122,7 @@ static void say_somewhere(struct redis_op *op)
 	if (say_to_owner(op))
 		return;
 	if (op->client->topology->hopeful)
-		ops_append(&op->client->later, op);
+		redis_ops_append(&op->client->later, op);
 	else
 		refuse(op, REASON_STORE_FAILED);
 }
@@ -203,7 +139,7 @@ static void forget(struct redis_op *op, const struct redisReply *reply)
 	    !op->cancelled && !op->client->closing)
 		redis_release_later(op->client, op->record_key, op->owner,
 		                    unknown);
-	op_free(op);
+	redis_op_free(op);
 }
 
 /* Says it again if the reply means that it was not executed. */
@@ -224,12 +160,58 @@ static bool say_again(struct redis_op *op, const struct redisReply *reply)
 		/* A script that is said whole is one thing less to go wrong. */
 		return say(op, node, REDIS_HOW_ASKING | REDIS_HOW_EVAL);
 	case REDIS_REDIRECT_LATER:
-		ops_append(&op->client->later, op);
+		redis_ops_append(&op->client->later, op);
 		return true;
 	case REDIS_REDIRECT_NONE:
 		break;
 	}
 	return false;
+}
+
+/* The lock was granted, and its owner is not told. */
+static void give_back(struct redis_op *op)
+{
+	if (op->type == RECORD_OP_CLAIM && !op->cancelled &&
+	    !op->client->closing)
+		redis_release_later(op->client, op->record_key, op->owner,
+		                    false);
+}
+
+static void on_confirmed(struct redis_confirmation *confirmation,
+                         bool confirmed)
+{
+	struct redis_op *op =
+	    (struct redis_op *)((char *)confirmation -
+	                        offsetof(struct redis_op, confirmation));
+
+	/* Its own reply may be late: it was lost with the connection. */
+	if (!op->executed)
+		return;
+	if (confirmed) {
+		give(op, &(struct record_answer){.health = REASON_NONE,
+		                                 .result = op->result});
+	} else {
+		give_failure(op, REASON_STORE_UNCONFIRMED);
+		give_back(op);
+	}
+	redis_op_free(op);
+}
+
+/* What was written is not answered before replicas have it. True when that is
+ * still to come, or will not. */
+static bool await_replicas(struct redis_op *op,
+                           const struct record_answer *answer)
+{
+	if (redis_store_of(op->client)->redis->wait_replicas == 0 ||
+	    answer->health != REASON_NONE ||
+	    (answer->result != RECORD_GRANTED &&
+	     answer->result != RECORD_SETTLED))
+		return false;
+	op->executed = true;
+	op->result = answer->result;
+	if (!redis_confirm_awaited(&op->confirmation))
+		on_confirmed(&op->confirmation, false);
+	return true;
 }
 
 /* An error reply may say that the server is not what it was. */
@@ -267,8 +249,10 @@ static void on_reply(struct redis_request *request,
 		return;
 	look_at_error(op, reply);
 	redis_command_answer(&op->call->op, reply, &found, &answer);
+	if (await_replicas(op, &answer))
+		return;
 	give(op, &answer);
-	op_free(op);
+	redis_op_free(op);
 }
 
 /* --- time --------------------------------------------------------------- */
@@ -281,33 +265,14 @@ static void time_out(struct redis_op *op)
 
 	redis_count(&store->counters.time_outs);
 	give_failure(op, REASON_STORE_SLOW);
-	if (later || redis_node_withdraw(op->node, &op->request))
-		op_free(op);
+	redis_confirm_remove(&op->confirmation);
+	if (op->executed) {
+		give_back(op);
+		redis_op_free(op);
+	} else if (later || redis_node_withdraw(op->node, &op->request))
+		redis_op_free(op);
 	else
 		redis_node_timed_out(op->node);
-}
-
-/* In order of the deadlines: one that was put off may be older than the last.
- */
-static void wait_again(struct redis_op *op)
-{
-	struct redis_ops *list = &op->client->waiting;
-	struct redis_op *before = list->last;
-
-	ops_remove(op);
-	while (before && before->until > op->until)
-		before = before->prev;
-	op->list = list;
-	op->prev = before;
-	op->next = before ? before->next : list->first;
-	if (op->next)
-		op->next->prev = op;
-	else
-		list->last = op;
-	if (before)
-		before->next = op;
-	else
-		list->first = op;
 }
 
 /* What had to be said later. */
@@ -321,7 +286,7 @@ static void say_later(struct redis_client *client)
 	while (last && (op = later->first)) {
 		const bool end = op == last;
 
-		wait_again(op);
+		redis_ops_wait_again(op);
 		say_somewhere(op);
 		if (end)
 			break;
@@ -399,7 +364,7 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *w, int revents)
 	while (last && !end && (op = client->refused.first)) {
 		end = op == last;
 		give_failure(op, op->reason);
-		op_free(op);
+		redis_op_free(op);
 	}
 	answer_starved(client);
 	if (!client->refused.first)
@@ -479,12 +444,15 @@ static void free_all(struct redis_client *client)
 	redis_survey_stop(client);
 	while ((op = client->waiting.first)) {
 		op->call = NULL;
-		ops_remove(op); /* its node has it */
+		redis_ops_remove(op); /* its node has it */
+		redis_confirm_remove(&op->confirmation);
+		if (op->executed)
+			redis_op_free(op);
 	}
 	while ((op = client->refused.first))
-		op_free(op);
+		redis_op_free(op);
 	while ((op = client->later.first))
-		op_free(op);
+		redis_op_free(op);
 	if (client->topology)
 		client->topology->driver->free(client->topology);
 	while ((op = client->spare)) {
@@ -529,7 +497,7 @@ static void redis_detach(struct store_client *base)
 static void redis_submit(struct store_client *base, struct store_call *call)
 {
 	struct redis_client *client = (struct redis_client *)base;
-	struct redis_op *op = op_new(client);
+	struct redis_op *op = redis_op_new(client);
 
 	if (!op) {
 		starve(client, call);
@@ -541,7 +509,7 @@ static void redis_submit(struct store_client *base, struct store_call *call)
 	memcpy(op->record_key, call->op.record_key, RECORD_KEY_SIZE);
 	memcpy(op->owner, call->op.record.owner, RECORD_OWNER_SIZE);
 	call->driver_data = op;
-	ops_append(&client->waiting, op);
+	redis_ops_append(&client->waiting, op);
 	if (!ev_is_active(&client->tick))
 		ev_timer_again(client->loop, &client->tick);
 	say_somewhere(op);
@@ -563,9 +531,11 @@ static void redis_cancel(struct store_client *base, struct store_call *call)
 	with_node = op->list == &client->waiting;
 	op->call = NULL;
 	op->cancelled = true;
-	ops_remove(op);
-	if (!with_node || redis_node_withdraw(op->node, &op->request))
-		op_free(op);
+	redis_ops_remove(op);
+	redis_confirm_remove(&op->confirmation);
+	if (!with_node || op->executed ||
+	    redis_node_withdraw(op->node, &op->request))
+		redis_op_free(op);
 }
 
 const struct store_driver redis_driver = {

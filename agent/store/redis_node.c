@@ -405,6 +405,7 @@ struct redis_node *redis_node_new(struct ev_loop *loop,
 	node->endpoint = *endpoint;
 	node->fd = -1;
 	node->hopeful = true;
+	node->confirm.node = node;
 	node->backoff_s = BACKOFF_MIN_S;
 	node->random = (unsigned)getpid() * 2654435761u +
 	               (unsigned)(uintptr_t)node / sizeof(*node);
@@ -459,6 +460,16 @@ bool redis_node_ready(const struct redis_node *node)
 const struct endpoint *redis_node_endpoint(const struct redis_node *node)
 {
 	return &node->endpoint;
+}
+
+const struct redis_options *redis_node_options(const struct redis_node *node)
+{
+	return node->options.redis;
+}
+
+struct redis_confirm *redis_node_confirm(struct redis_node *node)
+{
+	return &node->confirm;
 }
 
 const struct redis_info *redis_node_info(const struct redis_node *node)

@@ -12,6 +12,7 @@
 #define AGENT_STORE_REDIS_NODE_H
 
 #include "agent/store/redis_command.h"
+#include "agent/store/redis_confirm.h"
 #include "agent/store/redis_info.h"
 #include "agent/store/redis_options.h"
 #include "agent/store/redis_request.h"
@@ -85,6 +86,11 @@ void redis_node_timed_out(struct redis_node *node);
 
 bool redis_node_ready(const struct redis_node *node);
 const struct endpoint *redis_node_endpoint(const struct redis_node *node);
+
+const struct redis_options *redis_node_options(const struct redis_node *node);
+
+/* Where its writes are confirmed. */
+struct redis_confirm *redis_node_confirm(struct redis_node *node);
 
 /* What the server said of itself when it was greeted last, and may be wrong
  * since: look at it when `ready` is called. */

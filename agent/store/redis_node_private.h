@@ -57,6 +57,7 @@ struct redis_node {
 	bool pinging;
 	ev_tstamp ping_at;
 	struct redis_health health;
+	struct redis_confirm confirm;
 	double quiet_s; /* since something came */
 };
 

@@ -12,12 +12,14 @@ struct tls;
 
 enum redis_mode {
 	REDIS_MODE_SINGLE,
+	REDIS_MODE_SENTINEL,
 	REDIS_MODE_CLUSTER,
 };
 
 struct redis_options {
 	enum redis_mode mode;
-	/* The single one is the first; any nodes of the cluster. */
+	/* The single one is the first; the sentinels; any nodes of the cluster.
+	 */
 	const struct endpoint *servers;
 	size_t n_servers;
 	const char *username; /* "": the default user */
@@ -28,7 +30,14 @@ struct redis_options {
 	uint64_t timeout_ms;     /* of an operation */
 	uint64_t connect_timeout_ms;
 	bool allow_eviction; /* a server that may drop keys is good enough */
-	struct tls *tls;     /* NULL: none */
+	const char *sentinel_master; /* what the sentinels call it */
+	const char *sentinel_username;
+	const char *sentinel_password;
+	/* A claim or settle that fewer replicas have in time has failed; 0:
+	 * nobody asks. */
+	uint64_t wait_replicas;
+	uint64_t wait_timeout_ms;
+	struct tls *tls;             /* NULL: none */
 	const char *tls_server_name; /* "": the host as it is written */
 };
 

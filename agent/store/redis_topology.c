@@ -6,6 +6,8 @@ const struct redis_topology_driver *redis_topology_of(
 	switch (options->mode) {
 	case REDIS_MODE_CLUSTER:
 		return &redis_cluster;
+	case REDIS_MODE_SENTINEL:
+		return &redis_sentinel;
 	case REDIS_MODE_SINGLE:
 		break;
 	}

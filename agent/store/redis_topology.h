@@ -60,6 +60,9 @@ bool redis_topology_ready(struct redis_topology *topology);
 /* One server: the first of the options. */
 extern const struct redis_topology_driver redis_single;
 
+/* The master that the sentinels of the options name. */
+extern const struct redis_topology_driver redis_sentinel;
+
 /* A cluster, found through any of the servers of the options. */
 extern const struct redis_topology_driver redis_cluster;
 
