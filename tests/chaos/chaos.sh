@@ -20,7 +20,8 @@ RANDOM=$((CHAOS_SEED % 32768))
 trap 'kill -KILL $(jobs -p) 2>/dev/null' EXIT
 
 die() {
-	echo "chaos: $*" >&2
+	cat broken.log
+	echo "chaos: $* (seed $CHAOS_SEED, store $CHAOS_STORE)" >&2
 	exit 1
 }
 
@@ -78,8 +79,16 @@ break_agent_kill() { stage kill agent; }
 mend_agent_kill() { stage start agent; }
 break_agent_stop() { stage signal agent STOP; }
 mend_agent_stop() { stage signal agent CONT; }
-break_agent_end() { stage stop agent; }
-mend_agent_end() { stage start agent; }
+# It drains, unless the store hangs as well: then it is killed by and by.
+break_agent_end() { stage signal agent TERM; }
+mend_agent_end() {
+	local n
+	for ((n = 0; n < 30; n++)); do
+		[[ -e agent.status ]] && break
+		pause 100
+	done
+	stage kill agent && stage start agent
+}
 
 break_haproxy_kill() {
 	local workers
@@ -105,17 +114,22 @@ break_store_stop() {
 		kill -STOP "$redis"
 		return
 	fi
+	# No waiting for it: a frozen agent may have the lock.
 	"$CHAOS_TOOLS/store_hold" "$STAGE/store" >held.log 2>&1 &
 	holder=$!
-	stage wait 'grep -q held held.log'
 }
 mend_store_stop() {
 	if [[ $CHAOS_STORE == redis ]]; then
 		kill -CONT "$redis"
 		return
 	fi
-	kill "$holder"
+	if grep -q held held.log; then
+		kill "$holder"
+	else
+		kill -KILL "$holder"
+	fi
 	wait "$holder"
+	return 0
 }
 break_store_kill() {
 	if [[ $CHAOS_STORE == redis ]]; then
@@ -133,6 +147,7 @@ mend_store_kill() {
 	fi
 	kill -KILL "$holder"
 	wait "$holder"
+	return 0
 }
 
 breaks=(agent_kill agent_kill agent_stop agent_end haproxy_kill haproxy_reload
@@ -155,7 +170,7 @@ go_wrong() {
 	done
 	pause $((RANDOM % 1000))
 	for what in "${both[@]}"; do
-		"mend_$what" >>broken.log 2>&1
+		"mend_$what" >>broken.log 2>&1 || die "cannot mend $what"
 		told "mend $what"
 	done
 	pause $((50 + RANDOM % 700))
