@@ -155,7 +155,9 @@ static bool keeps_value(const char *number, size_t size)
 	struct decimal d;
 
 	for (size_t i = 0; i < size; i++) {
-		if (!memchr(".eE", number[i], 3))
+		const char c = number[i];
+
+		if (c != '.' && c != 'e' && c != 'E')
 			continue;
 		return read_decimal(number, size, &d) &&
 		       d.n_digits <= REAL_DIGITS &&
