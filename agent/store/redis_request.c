@@ -7,7 +7,7 @@
 static bool put_asking(struct redis_request *request)
 {
 	static const char asking[] = "*1\r\n$6\r\nASKING\r\n";
-	const size_t size = strlen(asking);
+	const size_t size = sizeof(asking) - 1;
 	char *text = malloc(size + request->text_size);
 
 	if (text) {
