@@ -244,16 +244,19 @@ static void find_if(struct cli_doctor *d, bool wrong, const char *where,
 /* HAProxy's way of writing an address, as the agent writes it. */
 static void address_text(const char *text, char *ret_text, size_t size)
 {
+	static const char *const families[] = {"unix@", "ipv4@", "ipv6@",
+	                                       "udp@"};
 	struct address address;
 	char error[128];
 
-	if (strncmp(text, "unix@", 5) == 0)
-		text += 5;
-	else if (strncmp(text, "ipv4@", 5) == 0 ||
-	         strncmp(text, "ipv6@", 5) == 0)
-		text += 5;
-	else if (strncmp(text, "udp@", 4) == 0)
-		text += 4;
+	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+		const size_t n = strlen(families[i]);
+
+		if (strncmp(text, families[i], n) == 0) {
+			text += n;
+			break;
+		}
+	}
 	if (strncmp(text, "abns@", 5) == 0)
 		snprintf(ret_text, size, "@%s", text + 5);
 	else if (address_parse(text, &address, error, sizeof(error)) == 0)
