@@ -8,11 +8,11 @@ version=$1 suite=$2 first=$3 native=$4
 cd /source
 : >/results
 
-packages=(curl openssl procps socat)
+packages=(curl openssl procps redis-server socat)
 if [[ ! $native ]]; then
 	packages+=(gcc libc6-dev cmake ninja-build pkgconf libev-dev libhiredis-dev
 		libinih-dev libisal-dev liblmdb-dev libmicrohttpd-dev libssl-dev
-		libsystemd-dev libcmocka-dev redis-server)
+		libsystemd-dev libcmocka-dev)
 	# None in bookworm.
 	if [[ $version != 2.6 ]]; then
 		packages+=(valkey-server)
