@@ -15,7 +15,7 @@ packaging=(binutils dpkg-dev file gzip)
 test=(
 	clang clang-format clang-tidy curl debootstrap haproxy libclang-rt-14-dev
 	libcmocka-dev lintian llvm lmdb-utils mandoc openssl procps redis-server
-	shellcheck socat systemd varnish
+	shellcheck socat spin systemd varnish
 )
 case ${1-} in
 --package) packages=("${build[@]}" "${packaging[@]}") ;;
