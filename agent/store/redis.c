@@ -145,27 +145,21 @@ static void forget(struct redis_op *op, const struct redisReply *reply)
 /* Says it again if the reply means that it was not executed. */
 static bool say_again(struct redis_op *op, const struct redisReply *reply)
 {
-	struct redis_topology *topology = op->client->topology;
 	struct redis_node *node = op->node;
+	unsigned how;
 
 	if (reply->type != REDIS_REPLY_ERROR || ++op->redirects > REDIRECTS_MAX)
 		return false;
-	if (redis_command_error(reply) == REDIS_ERROR_NOSCRIPT)
-		return say(op, op->node, REDIS_HOW_EVAL);
-	switch (topology->driver->redirect(topology, op->node, op->record_key,
-	                                   reply, &node)) {
+	switch (redis_topology_redirect(op->client->topology, &node,
+	                                op->record_key, reply, &how)) {
 	case REDIS_REDIRECT_AGAIN:
-		return say(op, node, 0);
-	case REDIS_REDIRECT_ASK:
-		/* A script that is said whole is one thing less to go wrong. */
-		return say(op, node, REDIS_HOW_ASKING | REDIS_HOW_EVAL);
+		return say(op, node, how);
 	case REDIS_REDIRECT_LATER:
 		redis_ops_append(&op->client->later, op);
 		return true;
-	case REDIS_REDIRECT_NONE:
-		break;
+	default:
+		return false;
 	}
-	return false;
 }
 
 /* The lock was granted, and its owner is not told. */

@@ -119,7 +119,7 @@ static void on_slow(void *cookie, struct redis_node *node, bool slow)
 	if (!m || !m->used)
 		return;
 	doubt(c, false);
-	c->setup.handler->slow(c->setup.cookie, node, slow);
+	redis_node_tell_slow(c->setup.handler, c->setup.cookie, node, slow);
 }
 
 static const struct redis_node_handler member_handler = {
@@ -386,17 +386,9 @@ static void on_scout_down(void *cookie, struct redis_node *node,
 	c->setup.handler->down(c->setup.cookie, node, why);
 }
 
-static void on_scout_slow(void *cookie, struct redis_node *node, bool slow)
-{
-	(void)cookie;
-	(void)node;
-	(void)slow;
-}
-
 static const struct redis_node_handler scout_handler = {
     .ready = on_scout_ready,
     .down = on_scout_down,
-    .slow = on_scout_slow,
 };
 
 /* --- what the driver asks ------------------------------------------------ */

@@ -331,8 +331,8 @@ static void tell_slow(struct redis_node *node)
 {
 	if (node->health.down)
 		say_why(node, "does not answer in time", "");
-	node->options.handler->slow(node->options.cookie, node,
-	                            node->health.down);
+	redis_node_tell_slow(node->options.handler, node->options.cookie, node,
+	                     node->health.down);
 }
 
 void redis_node_worked(struct redis_node *node)

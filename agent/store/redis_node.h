@@ -35,9 +35,19 @@ struct redis_node_handler {
 	 * but redis_node_move() is fine. */
 	void (*down)(void *cookie, struct redis_node *node, const char *why);
 	/* It is connected, but answered too late too often, and is not asked
-	 * any more but for signs of life; or it does in time again. */
+	 * any more but for signs of life; or it does in time again. NULL:
+	 * nobody wants to know. */
 	void (*slow)(void *cookie, struct redis_node *node, bool slow);
 };
+
+/* Calls `slow`, if it is there. */
+static inline void redis_node_tell_slow(
+    const struct redis_node_handler *handler, void *cookie,
+    struct redis_node *node, bool slow)
+{
+	if (handler->slow)
+		handler->slow(cookie, node, slow);
+}
 
 struct redis_node_options {
 	enum redis_node_kind kind;

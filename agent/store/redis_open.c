@@ -35,17 +35,9 @@ static void on_down(void *cookie, struct redis_node *node, const char *why)
 	ev_break(look->loop, EVBREAK_ALL);
 }
 
-static void on_slow(void *cookie, struct redis_node *node, bool slow)
-{
-	(void)cookie;
-	(void)node;
-	(void)slow;
-}
-
 static const struct redis_node_handler look_handler = {
     .ready = on_ready,
     .down = on_down,
-    .slow = on_slow,
 };
 
 /* A server that cannot be reached may come yet; one that will not do is a

@@ -32,25 +32,16 @@ static void put_back(struct redis_client *client, struct redis_orphan *orphan)
 /* Says it again if the reply means that it was not executed. */
 static bool say_again(struct release *r, const struct redisReply *reply)
 {
-	struct redis_topology *topology = r->client->topology;
 	struct redis_node *node = r->node;
+	unsigned how;
 
 	if (reply->type != REDIS_REPLY_ERROR || r->redirects == REDIRECTS_MAX)
 		return false;
 	r->redirects++;
-	if (redis_command_error(reply) == REDIS_ERROR_NOSCRIPT)
-		return say(r, r->node, REDIS_HOW_EVAL);
-	switch (topology->driver->redirect(
-	    topology, r->node, r->orphan.record_key, reply, &node)) {
-	case REDIS_REDIRECT_AGAIN:
-		return say(r, node, 0);
-	case REDIS_REDIRECT_ASK:
-		return say(r, node, REDIS_HOW_ASKING | REDIS_HOW_EVAL);
-	case REDIS_REDIRECT_LATER:
-	case REDIS_REDIRECT_NONE:
-		break;
-	}
-	return false;
+	return redis_topology_redirect(r->client->topology, &node,
+	                               r->orphan.record_key, reply,
+	                               &how) == REDIS_REDIRECT_AGAIN &&
+	       say(r, node, how);
 }
 
 static void on_released(struct redis_request *request,

@@ -63,17 +63,9 @@ static void on_down(void *cookie, struct redis_node *node, const char *why)
 	ev_break(scan->loop, EVBREAK_ALL);
 }
 
-static void on_slow(void *cookie, struct redis_node *node, bool slow)
-{
-	(void)cookie;
-	(void)node;
-	(void)slow;
-}
-
 static const struct redis_node_handler handler = {
     .ready = on_ready,
     .down = on_down,
-    .slow = on_slow,
 };
 
 /* Turns the loop until nothing is in flight any more. */

@@ -50,7 +50,7 @@ static void on_master_slow(void *cookie, struct redis_node *node, bool slow)
 {
 	struct sentinel *s = cookie;
 
-	s->setup.handler->slow(s->setup.cookie, node, slow);
+	redis_node_tell_slow(s->setup.handler, s->setup.cookie, node, slow);
 }
 
 static void ask_all(struct sentinel *s);
@@ -138,13 +138,6 @@ static void on_guard_down(void *cookie, struct redis_node *node,
 	s->base.hopeful = false;
 	snprintf(text, sizeof(text), "no sentinel names the master: %s", why);
 	s->setup.handler->down(s->setup.cookie, node, text);
-}
-
-static void on_guard_slow(void *cookie, struct redis_node *node, bool slow)
-{
-	(void)cookie;
-	(void)node;
-	(void)slow;
 }
 
 static bool is_text(const struct redisReply *reply)
@@ -256,7 +249,6 @@ static void on_guard_ready(void *cookie, struct redis_node *node)
 static const struct redis_node_handler guard_handler = {
     .ready = on_guard_ready,
     .down = on_guard_down,
-    .slow = on_guard_slow,
 };
 
 static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
@@ -331,20 +323,6 @@ static struct redis_node *sentinel_node_of(struct redis_topology *base,
 	return ((struct sentinel *)base)->master;
 }
 
-static enum redis_redirect sentinel_redirect(struct redis_topology *base,
-                                             struct redis_node *node,
-                                             const uint8_t *record_key,
-                                             const struct redisReply *reply,
-                                             struct redis_node **ret_node)
-{
-	(void)base;
-	(void)node;
-	(void)record_key;
-	(void)reply;
-	(void)ret_node;
-	return REDIS_REDIRECT_NONE;
-}
-
 static struct redis_node *sentinel_node(struct redis_topology *base,
                                         size_t index)
 {
@@ -356,6 +334,5 @@ const struct redis_topology_driver redis_sentinel = {
     .new = sentinel_new,
     .free = sentinel_free,
     .node_of = sentinel_node_of,
-    .redirect = sentinel_redirect,
     .node = sentinel_node,
 };

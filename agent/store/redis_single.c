@@ -45,20 +45,6 @@ static struct redis_node *single_node_of(struct redis_topology *base,
 	return ((struct single *)base)->node;
 }
 
-static enum redis_redirect single_redirect(struct redis_topology *base,
-                                           struct redis_node *node,
-                                           const uint8_t *record_key,
-                                           const struct redisReply *reply,
-                                           struct redis_node **ret_node)
-{
-	(void)base;
-	(void)node;
-	(void)record_key;
-	(void)reply;
-	(void)ret_node;
-	return REDIS_REDIRECT_NONE;
-}
-
 static struct redis_node *single_node(struct redis_topology *base, size_t index)
 {
 	return index == 0 ? ((struct single *)base)->node : NULL;
@@ -69,6 +55,5 @@ const struct redis_topology_driver redis_single = {
     .new = single_new,
     .free = single_free,
     .node_of = single_node_of,
-    .redirect = single_redirect,
     .node = single_node,
 };

@@ -1,5 +1,7 @@
 #include "agent/store/redis_topology.h"
 
+#include <hiredis/hiredis.h>
+
 const struct redis_topology_driver *redis_topology_of(
     const struct redis_options *options)
 {
@@ -25,4 +27,29 @@ bool redis_topology_ready(struct redis_topology *topology)
 		node = driver->node(topology, i);
 	}
 	return ready;
+}
+
+enum redis_redirect redis_topology_redirect(struct redis_topology *topology,
+                                            struct redis_node **node,
+                                            const uint8_t *record_key,
+                                            const struct redisReply *reply,
+                                            unsigned *ret_how)
+{
+	enum redis_redirect redirect = REDIS_REDIRECT_NONE;
+
+	*ret_how = 0;
+	if (reply->type != REDIS_REPLY_ERROR)
+		return REDIS_REDIRECT_NONE;
+	if (redis_command_error(reply) == REDIS_ERROR_NOSCRIPT) {
+		*ret_how = REDIS_HOW_EVAL;
+		return REDIS_REDIRECT_AGAIN;
+	}
+	if (topology->driver->redirect)
+		redirect = topology->driver->redirect(topology, *node,
+		                                      record_key, reply, node);
+	if (redirect != REDIS_REDIRECT_ASK)
+		return redirect;
+	/* A script that is said whole is one thing less to go wrong. */
+	*ret_how = REDIS_HOW_ASKING | REDIS_HOW_EVAL;
+	return REDIS_REDIRECT_AGAIN;
 }

@@ -36,7 +36,7 @@ struct redis_topology_driver {
 	struct redis_node *(*node_of)(struct redis_topology *topology,
 	                              const uint8_t *record_key);
 	/* What an error reply of `node` to a command about that record says of
-	 * the topology. */
+	 * the topology. NULL: nothing. */
 	enum redis_redirect (*redirect)(struct redis_topology *topology,
 	                                struct redis_node *node,
 	                                const uint8_t *record_key,
@@ -56,6 +56,15 @@ struct redis_topology {
 
 /* Whether it knows its nodes, and all can be used. */
 bool redis_topology_ready(struct redis_topology *topology);
+
+/* Reads the reply that *node gave to a command about a record. AGAIN: it was
+ * not executed, and is to be said to *node, in the way *ret_how adds (a set of
+ * redis_how). LATER: not executed either. NONE: it is the answer. */
+enum redis_redirect redis_topology_redirect(struct redis_topology *topology,
+                                            struct redis_node **node,
+                                            const uint8_t *record_key,
+                                            const struct redisReply *reply,
+                                            unsigned *ret_how);
 
 /* One server: the first of the options. */
 extern const struct redis_topology_driver redis_single;
