@@ -96,6 +96,17 @@ int endpoint_parse(const char *text, struct endpoint *ret_endpoint,
 	return 0;
 }
 
+bool endpoint_from(const char *host, const char *port,
+                   struct endpoint *ret_endpoint)
+{
+	char text[ENDPOINT_TEXT_SIZE + 16], ignored[256];
+
+	snprintf(text, sizeof(text), strchr(host, ':') ? "[%s]:%s" : "%s:%s",
+	         host, port);
+	return endpoint_parse(text, ret_endpoint, ignored, sizeof(ignored)) ==
+	       0;
+}
+
 void endpoint_format(const struct endpoint *endpoint, char *ret_text,
                      size_t size)
 {

@@ -25,6 +25,11 @@ struct endpoint {
 int endpoint_parse(const char *text, struct endpoint *ret_endpoint,
                    char *reterr_text, size_t reterr_size);
 
+/* The same from a host (IPv6 without brackets) and a port, as servers name each
+ * other. False when they are none. */
+bool endpoint_from(const char *host, const char *port,
+                   struct endpoint *ret_endpoint);
+
 /* Writes it the way endpoint_parse() reads it. */
 void endpoint_format(const struct endpoint *endpoint, char *ret_text,
                      size_t size);

@@ -70,13 +70,10 @@ static struct member *member_of(struct cluster *c,
 static bool read_endpoint(const struct redis_place *place,
                           struct endpoint *ret_endpoint)
 {
-	const bool v6 = strchr(place->host, ':') != NULL;
-	char text[REDIS_MAP_HOST_SIZE + 16], ignored[256];
+	char port[16];
 
-	snprintf(text, sizeof(text), v6 ? "[%s]:%u" : "%s:%u", place->host,
-	         place->port);
-	return endpoint_parse(text, ret_endpoint, ignored, sizeof(ignored)) ==
-	       0;
+	snprintf(port, sizeof(port), "%u", place->port);
+	return endpoint_from(place->host, port, ret_endpoint);
 }
 
 /* Something says that the map is old: it is read soon. */

@@ -149,17 +149,10 @@ static bool is_text(const struct redisReply *reply)
 static bool read_address(const struct redisReply *reply,
                          struct endpoint *ret_endpoint)
 {
-	char text[ENDPOINT_TEXT_SIZE + 16];
-	char error[256];
-	const char *host;
-
-	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
-	    !is_text(reply->element[0]) || !is_text(reply->element[1]))
-		return false;
-	host = reply->element[0]->str;
-	snprintf(text, sizeof(text), strchr(host, ':') ? "[%s]:%s" : "%s:%s",
-	         host, reply->element[1]->str);
-	return endpoint_parse(text, ret_endpoint, error, sizeof(error)) == 0;
+	return reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
+	       is_text(reply->element[0]) && is_text(reply->element[1]) &&
+	       endpoint_from(reply->element[0]->str, reply->element[1]->str,
+	                     ret_endpoint);
 }
 
 static void on_who(struct redis_request *request,
