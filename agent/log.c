@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "agent/clock.h"
+#include "agent/core/hex.h"
 #include "agent/escape.h"
 #include "agent/log_limit.h"
 
@@ -241,8 +242,7 @@ void log_event_fields(enum log_event event, const struct log_field *fields)
 const char *log_record_key(const uint8_t *record_key,
                            char ret_text[LOG_RECORD_KEY_SIZE])
 {
-	for (size_t i = 0; i < (LOG_RECORD_KEY_SIZE - 1) / 2; i++)
-		snprintf(ret_text + 2 * i, 3, "%02x", record_key[i]);
+	hex_write(ret_text, record_key, (LOG_RECORD_KEY_SIZE - 1) / 2);
 	return ret_text;
 }
 

@@ -6,6 +6,7 @@
 #include "agent/cli/cli_select.h"
 #include "agent/clock.h"
 #include "agent/config_text.h"
+#include "agent/core/hex.h"
 
 enum {
 	OPTION_STATE = 256,
@@ -188,10 +189,10 @@ enum cli_status cli_list(const char *config_path, int argc, char **argv)
 	status =
 	    cli_store_scan(&s, a.has_after ? a.after : NULL, on_record, &l);
 	if (status == CLI_DONE && l.more) {
-		fputs("there are more: --after ", stderr);
-		for (size_t i = 0; i < RECORD_KEY_SIZE; i++)
-			fprintf(stderr, "%02x", l.last[i]);
-		putc('\n', stderr);
+		char last[2 * RECORD_KEY_SIZE + 1];
+
+		hex_write(last, l.last, RECORD_KEY_SIZE);
+		fprintf(stderr, "there are more: --after %s\n", last);
 	}
 	cli_store_close(&s);
 	return status;

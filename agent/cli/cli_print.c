@@ -5,10 +5,14 @@
 #include <time.h>
 
 #include "agent/core/headers.h"
+#include "agent/core/hex.h"
 #include "agent/core/reason.h"
 #include "agent/escape.h"
 
 enum { TIME_SIZE = 32 };
+
+_Static_assert(RECORD_KEY_SIZE == RECORD_FINGERPRINT_SIZE,
+               "put_hex() writes both");
 
 const char *cli_state_name(enum record_state state)
 {
@@ -91,10 +95,13 @@ static void time_text(uint64_t ms, char ret_text[TIME_SIZE])
 		snprintf(ret_text, TIME_SIZE, "%" PRIu64 " ms", ms);
 }
 
-static void put_hex(const uint8_t *bytes, size_t n, FILE *out)
+/* A record key or a fingerprint: both are of one size. */
+static void put_hex(const uint8_t bytes[RECORD_KEY_SIZE], FILE *out)
 {
-	for (size_t i = 0; i < n; i++)
-		fprintf(out, "%02x", bytes[i]);
+	char text[2 * RECORD_KEY_SIZE + 1];
+
+	hex_write(text, bytes, RECORD_KEY_SIZE);
+	fputs(text, out);
 }
 
 static void put_escaped(struct spoe_span text, FILE *out)
@@ -230,7 +237,7 @@ void cli_print_record(const struct cli_record *r, const struct config *config,
 	char policy[POLICY_NAME_MAX + 1];
 
 	fprintf(out, "%-12s ", "record key");
-	put_hex(r->record_key, RECORD_KEY_SIZE, out);
+	put_hex(r->record_key, out);
 	fprintf(out, "\n%-12s %s: %s\n", "state", cli_condition(record, now_ms),
 	        meaning(record, now_ms));
 	if (record->state == RECORD_NONE)
@@ -240,7 +247,7 @@ void cli_print_record(const struct cli_record *r, const struct config *config,
 	cli_policy_name(record, config, policy, sizeof(policy));
 	fprintf(out, "\n%-12s %s\n", "policy", policy);
 	fprintf(out, "%-12s ", "fingerprint");
-	put_hex(record->fingerprint, RECORD_FINGERPRINT_SIZE, out);
+	put_hex(record->fingerprint, out);
 	fputs(record->flags & RECORD_BODY_PARTIAL ? " (of a part)\n" : "\n",
 	      out);
 	put_time("created", record->created_ms, now_ms, out);
@@ -285,7 +292,7 @@ void cli_print_row(const struct cli_record *r, const struct config *config,
 	}
 	fprintf(out, "%-10s %-8s %-12s %6s %10s  ",
 	        cli_condition(record, now_ms), age, policy, status, body);
-	put_hex(r->record_key, RECORD_KEY_SIZE, out);
+	put_hex(r->record_key, out);
 	putc(' ', out);
 	put_escaped(record->key, out);
 	putc('\n', out);
@@ -353,7 +360,7 @@ void cli_print_json(const struct cli_record *r, const struct config *config,
 	char policy[POLICY_NAME_MAX + 1];
 
 	fputs("{\"record_key\":\"", out);
-	put_hex(r->record_key, RECORD_KEY_SIZE, out);
+	put_hex(r->record_key, out);
 	fprintf(out, "\",\"state\":\"%s\"", cli_condition(record, now_ms));
 	if (record->state == RECORD_NONE) {
 		fputs("}\n", out);
@@ -371,7 +378,7 @@ void cli_print_json(const struct cli_record *r, const struct config *config,
 	        policy, record->created_ms, record->deadline_ms,
 	        record->settled_ms, record->forget_ms, record->expires_ms,
 	        record->flags & RECORD_BODY_PARTIAL ? "true" : "false");
-	put_hex(record->fingerprint, RECORD_FINGERPRINT_SIZE, out);
+	put_hex(record->fingerprint, out);
 	putc('"', out);
 	if (record->response.size > 0)
 		json_response(record, options, out);

@@ -5,6 +5,7 @@
 
 #include "agent/cli/cli_print.h"
 #include "agent/clock.h"
+#include "agent/core/hex.h"
 #include "agent/core/reason.h"
 
 enum { OPTION_SCOPE = 256, OPTION_RECORD_KEY, FOUND_MAX = 1000 };
@@ -22,26 +23,10 @@ static const struct argp_option options[] = {
     {0},
 };
 
-static int digit(char c)
-{
-	static const char digits[] = "0123456789abcdef";
-	const char *at = c ? strchr(digits, c | 0x20) : NULL;
-
-	return at ? (int)(at - digits) : -1;
-}
-
 bool cli_record_key_read(const char *text, uint8_t ret_key[RECORD_KEY_SIZE])
 {
-	if (strlen(text) != 2 * (size_t)RECORD_KEY_SIZE)
-		return false;
-	for (size_t i = 0; i < RECORD_KEY_SIZE; i++) {
-		int high = digit(text[2 * i]), low = digit(text[2 * i + 1]);
-
-		if (high < 0 || low < 0)
-			return false;
-		ret_key[i] = (uint8_t)(high << 4 | low);
-	}
-	return true;
+	return strlen(text) == 2 * (size_t)RECORD_KEY_SIZE &&
+	       hex_read(ret_key, text, RECORD_KEY_SIZE);
 }
 
 static void take_key(struct cli_selector *selector, const char *text,

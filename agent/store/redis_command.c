@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "agent/core/hex.h"
+
 enum {
 	HEAD_BASE = RECORD_HEAD_MAX - 255, /* of a head whose key is empty */
 	HEAD_KEY_SIZE_AT = 3,
@@ -29,25 +31,13 @@ size_t redis_command_key(const struct redis_dialect *dialect,
                          const uint8_t record_key[RECORD_KEY_SIZE],
                          char ret_key[REDIS_KEY_SIZE])
 {
-	static const char digits[] = "0123456789abcdef";
 	size_t n = (size_t)snprintf(ret_key, REDIS_KEY_SIZE, "%s%s",
 	                            dialect->prefix, key_begin);
 
-	for (size_t i = 0; i < RECORD_KEY_SIZE; i++) {
-		ret_key[n++] = digits[record_key[i] >> 4];
-		ret_key[n++] = digits[record_key[i] & 15];
-	}
+	hex_write(ret_key + n, record_key, RECORD_KEY_SIZE);
+	n += 2 * (size_t)RECORD_KEY_SIZE;
 	memcpy(ret_key + n, key_end, sizeof(key_end));
 	return n + strlen(key_end);
-}
-
-static int digit(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
 }
 
 bool redis_command_record_key(const struct redis_dialect *dialect,
@@ -56,18 +46,13 @@ bool redis_command_record_key(const struct redis_dialect *dialect,
 {
 	uint8_t record_key[RECORD_KEY_SIZE];
 	char again[REDIS_KEY_SIZE];
-	size_t at = strlen(dialect->prefix) + strlen(key_begin);
+	const size_t at = strlen(dialect->prefix) + strlen(key_begin);
 
 	if (key.size != at + 2 * sizeof(record_key) + strlen(key_end))
 		return false;
-	for (size_t i = 0; i < sizeof(record_key); i++, at += 2) {
-		const int high = digit(key.data[at]);
-		const int low = digit(key.data[at + 1]);
-
-		if (high < 0 || low < 0)
-			return false;
-		record_key[i] = (uint8_t)(high << 4 | low);
-	}
+	if (!hex_read(record_key, (const char *)key.data + at,
+	              sizeof(record_key)))
+		return false;
 	redis_command_key(dialect, record_key, again);
 	if (memcmp(again, key.data, key.size) != 0)
 		return false;

@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 #include <string.h>
 
+#include "agent/core/hex.h"
 #include "agent/core/record.h"
 
 /* Lua counts from 1; these are the head's fields in agent/core/record.h. */
@@ -115,7 +116,6 @@ const char *redis_script_text(enum redis_script script)
 void redis_script_sha(enum redis_script script,
                       char ret_sha[REDIS_SCRIPT_SHA_SIZE])
 {
-	static const char digits[] = "0123456789abcdef";
 	uint8_t digest[EVP_MAX_MD_SIZE];
 	unsigned size = 0;
 	int done = EVP_Digest(texts[script], strlen(texts[script]), digest,
@@ -124,9 +124,5 @@ void redis_script_sha(enum redis_script script,
 	/* Without SHA-1 it is a name that no script has: EVAL does as well. */
 	if (done != 1)
 		memset(digest, 0, sizeof(digest));
-	for (size_t i = 0; i < (REDIS_SCRIPT_SHA_SIZE - 1) / 2; i++) {
-		ret_sha[2 * i] = digits[digest[i] >> 4];
-		ret_sha[2 * i + 1] = digits[digest[i] & 15];
-	}
-	ret_sha[REDIS_SCRIPT_SHA_SIZE - 1] = '\0';
+	hex_write(ret_sha, digest, (REDIS_SCRIPT_SHA_SIZE - 1) / 2);
 }
