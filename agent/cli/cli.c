@@ -49,6 +49,26 @@ void cli_parse(struct argp *argp, int argc, char **argv, void *input)
 	argp_parse(argp, argc, argv, 0, NULL, input);
 }
 
+error_t cli_parse_file(int key, char *value, struct argp_state *state)
+{
+	const char **path = state->input;
+
+	switch (key) {
+	case ARGP_KEY_ARG:
+		if (*path)
+			argp_error(state, "one FILE only: %s", value);
+		*path = value;
+		return 0;
+	case ARGP_KEY_END:
+		if (!*path)
+			argp_error(state, "FILE is missing; `-` is standard "
+			                  "input or output");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
 /* `help` as mdoc: what is in backquotes is literal. */
 static void print_mdoc(const char *help, FILE *out)
 {

@@ -24,6 +24,7 @@ struct change {
 };
 
 struct arguments {
+	const struct change *change;
 	struct cli_selector selector;
 	bool yes;
 };
@@ -112,28 +113,29 @@ static enum cli_status decide(struct cli_store *s, const struct change *change,
 	return apply(s, change, r);
 }
 
+static enum cli_status change_one(struct cli_store *s, void *cookie)
+{
+	const struct arguments *a = cookie;
+	struct cli_found found;
+	enum cli_status status = cli_select_one(s, &a->selector, &found);
+
+	if (status != CLI_DONE)
+		return status;
+	status = decide(s, a->change, &found.records[0], a->yes);
+	cli_found_fini(&found);
+	return status;
+}
+
 static enum cli_status run(const struct change *change, const char *config_path,
                            int argc, char **argv)
 {
 	const struct argp_child children[] = {{.argp = &cli_select_argp}, {0}};
 	struct argp argp = {
 	    .options = options, .parser = parse, .children = children};
-	struct arguments a = {.yes = false};
-	struct cli_store s;
-	struct cli_found found;
-	enum cli_status status;
+	struct arguments a = {.change = change};
 
 	cli_parse(&argp, argc, argv, &a);
-	status = cli_store_open(&s, config_path, false);
-	if (status != CLI_DONE)
-		return status;
-	status = cli_select_one(&s, &a.selector, &found);
-	if (status == CLI_DONE) {
-		status = decide(&s, change, &found.records[0], a.yes);
-		cli_found_fini(&found);
-	}
-	cli_store_close(&s);
-	return status;
+	return cli_store_with(config_path, false, change_one, &a);
 }
 
 static bool is_locked(const struct record *record)

@@ -72,22 +72,19 @@ void cli_doctor_found(struct cli_doctor *d, const char *where,
 enum cli_status cli_doctor(const char *config_path, int argc, char **argv)
 {
 	struct argp argp = {.options = options, .parser = parse};
-	struct cli_doctor d = {.config_path = config_path,
-	                       .haproxy_path = default_haproxy,
+	struct cli_doctor d = {.haproxy_path = default_haproxy,
 	                       .haproxy_environment = "/etc/default/haproxy"};
-	struct config *config;
 
 	cli_parse(&argp, argc, argv, &d);
-	config = config_load(config_path, stderr);
-	if (!config)
+	d.config = config_load(config_path, stderr);
+	if (!d.config)
 		return CLI_USAGE;
-	d.config = config;
 	cli_doctor_well(config_path ? config_path : "defaults",
 	                "the configuration is valid");
 	cli_doctor_look_at_store(&d);
 	cli_doctor_look_at_machine(&d);
 	cli_doctor_look_at_haproxy(&d);
 	printf("%zu problem(s), %zu warning(s)\n", d.problems, d.warnings);
-	config_unref(config);
+	config_unref(d.config);
 	return d.problems > 0 ? CLI_PROBLEMS : CLI_DONE;
 }

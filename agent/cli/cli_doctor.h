@@ -13,8 +13,7 @@ enum cli_finding {
 };
 
 struct cli_doctor {
-	const struct config *config;
-	const char *config_path;
+	struct config *config;
 	const char *haproxy_path;
 	const char *haproxy_environment; /* a file; may not be there */
 	size_t problems;

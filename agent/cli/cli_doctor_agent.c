@@ -1,5 +1,4 @@
 /* What doctor looks at on the agent's side: store, disk, clock, sockets. */
-#include <errno.h>
 #include <inttypes.h>
 #include <linux/magic.h>
 #include <poll.h>
@@ -13,6 +12,7 @@
 #include "agent/cli/cli_doctor.h"
 #include "agent/cli/cli_store.h"
 #include "agent/clock.h"
+#include "agent/net/endpoint.h"
 
 enum {
 	NEARLY_PERCENT = 90,
@@ -79,7 +79,7 @@ static void look_at_records(struct cli_doctor *d)
 	struct cli_store s;
 	char text[64];
 
-	if (cli_store_open(&s, d->config_path, false) != CLI_DONE) {
+	if (cli_store_open(&s, d->config, false) != CLI_DONE) {
 		cli_doctor_found(d, where, CLI_FINDING_STORE_CLOSED, NULL);
 		return;
 	}
@@ -129,8 +129,7 @@ void cli_doctor_look_at_store(struct cli_doctor *d)
 
 static bool connects(const struct address *address)
 {
-	const int fd = socket(address->storage.ss_family,
-	                      SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const int fd = endpoint_connect(address);
 	struct pollfd p = {.fd = fd, .events = POLLOUT};
 	socklen_t size = sizeof(int);
 	int error = 0;
@@ -138,11 +137,9 @@ static bool connects(const struct address *address)
 
 	if (fd < 0)
 		return false;
-	connected = connect(fd, (const struct sockaddr *)&address->storage,
-	                    address->size) == 0 ||
-	            (errno == EINPROGRESS && poll(&p, 1, CONNECT_MS) == 1 &&
-	             getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 &&
-	             error == 0);
+	connected = poll(&p, 1, CONNECT_MS) == 1 &&
+	            getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 &&
+	            error == 0;
 	close(fd);
 	return connected;
 }

@@ -20,26 +20,6 @@ struct transfer {
 	bool failed;
 };
 
-static error_t parse(int key, char *value, struct argp_state *state)
-{
-	const char **path = state->input;
-
-	switch (key) {
-	case ARGP_KEY_ARG:
-		if (*path)
-			argp_error(state, "one FILE only: %s", value);
-		*path = value;
-		return 0;
-	case ARGP_KEY_END:
-		if (!*path)
-			argp_error(state, "FILE is missing; `-` is the "
-			                  "standard output");
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
 /* Nobody else may read it, and nothing is overwritten. */
 static FILE *create(const char *path)
 {
@@ -91,10 +71,14 @@ static bool finish(struct transfer *t)
 	return fclose(t->file) == 0 && done;
 }
 
-static enum cli_status write_all(struct cli_store *s, struct transfer *t)
+static enum cli_status write_all(struct cli_store *s, void *cookie)
 {
+	struct transfer *t = cookie;
 	enum cli_status status;
 
+	t->file = create(t->path);
+	if (!t->file)
+		return CLI_FAILED;
 	t->progress = cli_progress("exporting", cli_store_count(s));
 	t->failed = !cli_archive_begin(t->file);
 	status = cli_store_scan(s, NULL, on_record, t);
@@ -116,17 +100,9 @@ static enum cli_status write_all(struct cli_store *s, struct transfer *t)
 
 enum cli_status cli_export(const char *config_path, int argc, char **argv)
 {
-	struct argp argp = {.parser = parse};
+	struct argp argp = {.parser = cli_parse_file};
 	struct transfer t = {.now_ms = clock_now_ms()};
-	struct cli_store s;
-	enum cli_status status;
 
 	cli_parse(&argp, argc, argv, &t.path);
-	status = cli_store_open(&s, config_path, false);
-	if (status != CLI_DONE)
-		return status;
-	t.file = create(t.path);
-	status = t.file ? write_all(&s, &t) : CLI_FAILED;
-	cli_store_close(&s);
-	return status;
+	return cli_store_with(config_path, false, write_all, &t);
 }

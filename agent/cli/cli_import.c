@@ -40,26 +40,6 @@ struct import {
 	enum reason trouble; /* the first of the store's */
 };
 
-static error_t parse(int key, char *value, struct argp_state *state)
-{
-	const char **path = state->input;
-
-	switch (key) {
-	case ARGP_KEY_ARG:
-		if (*path)
-			argp_error(state, "one FILE only: %s", value);
-		*path = value;
-		return 0;
-	case ARGP_KEY_END:
-		if (!*path)
-			argp_error(state, "FILE is missing; `-` is the "
-			                  "standard input");
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
 static void finish(struct slot *slot)
 {
 	struct import *import = slot->import;
@@ -186,10 +166,12 @@ static enum cli_archive_read read_all(struct import *import)
 	return result;
 }
 
-static enum cli_status run(struct import *import)
+static enum cli_status run(struct cli_store *s, void *cookie)
 {
+	struct import *import = cookie;
 	enum cli_archive_read result;
 
+	import->store = s;
 	import->progress = cli_progress("importing", 0);
 	result = read_all(import);
 	cli_progress_end(&import->progress);
@@ -212,30 +194,23 @@ static enum cli_status run(struct import *import)
 
 enum cli_status cli_import(const char *config_path, int argc, char **argv)
 {
-	struct argp argp = {.parser = parse};
-	struct cli_store s;
-	struct import *import;
-	const char *path = NULL;
-	enum cli_status status;
-	FILE *file;
+	struct argp argp = {.parser = cli_parse_file};
+	struct import *import = calloc(1, sizeof(*import));
+	enum cli_status status = CLI_FAILED;
 
-	cli_parse(&argp, argc, argv, &path);
-	file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rbe");
-	if (!file) {
-		fprintf(stderr, "%s: %s\n", path, strerror(errno));
+	if (!import) {
+		fputs("out of memory\n", stderr);
 		return CLI_FAILED;
 	}
-	import = calloc(1, sizeof(*import));
-	status = import ? cli_store_open(&s, config_path, true) : CLI_FAILED;
-	if (status == CLI_DONE) {
-		import->store = &s;
-		import->path = path;
-		import->file = file;
-		status = run(import);
-		cli_store_close(&s);
-	}
+	cli_parse(&argp, argc, argv, &import->path);
+	import->file =
+	    strcmp(import->path, "-") == 0 ? stdin : fopen(import->path, "rbe");
+	if (import->file)
+		status = cli_store_with(config_path, true, run, import);
+	else
+		fprintf(stderr, "%s: %s\n", import->path, strerror(errno));
+	if (import->file && import->file != stdin)
+		fclose(import->file);
 	free(import);
-	if (file != stdin)
-		fclose(file);
 	return status;
 }

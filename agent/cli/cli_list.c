@@ -171,29 +171,31 @@ static bool on_record(void *cookie, const uint8_t *record_key,
 	return !ferror(stdout);
 }
 
-enum cli_status cli_list(const char *config_path, int argc, char **argv)
+static enum cli_status list(struct cli_store *s, void *cookie)
 {
-	struct argp argp = {.options = options, .parser = parse};
-	struct arguments a = {.limit = LIMIT_DEFAULT};
-	struct cli_store s;
+	const struct arguments *a = cookie;
 	struct listing l = {
-	    .arguments = &a, .store = &s, .now_ms = clock_now_ms()};
+	    .arguments = a, .store = s, .now_ms = clock_now_ms()};
 	enum cli_status status;
 
-	cli_parse(&argp, argc, argv, &a);
-	status = cli_store_open(&s, config_path, false);
-	if (status != CLI_DONE)
-		return status;
-	if (!a.json)
+	if (!a->json)
 		cli_print_row_head(stdout);
 	status =
-	    cli_store_scan(&s, a.has_after ? a.after : NULL, on_record, &l);
+	    cli_store_scan(s, a->has_after ? a->after : NULL, on_record, &l);
 	if (status == CLI_DONE && l.more) {
 		char last[2 * RECORD_KEY_SIZE + 1];
 
 		hex_write(last, l.last, RECORD_KEY_SIZE);
 		fprintf(stderr, "there are more: --after %s\n", last);
 	}
-	cli_store_close(&s);
 	return status;
+}
+
+enum cli_status cli_list(const char *config_path, int argc, char **argv)
+{
+	struct argp argp = {.options = options, .parser = parse};
+	struct arguments a = {.limit = LIMIT_DEFAULT};
+
+	cli_parse(&argp, argc, argv, &a);
+	return cli_store_with(config_path, false, list, &a);
 }

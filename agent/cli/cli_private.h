@@ -29,4 +29,8 @@ const struct cli_command *cli_command(const char *name);
  * `argp`: fills in what its row says. */
 void cli_parse(struct argp *argp, int argc, char **argv, void *input);
 
+/* The parser of commands whose only argument is a FILE; the input is where its
+ * name goes (a const char *). */
+error_t cli_parse_file(int key, char *value, struct argp_state *state);
+
 #endif

@@ -71,25 +71,26 @@ static void print(const struct cli_found *found, const struct cli_store *s,
 	}
 }
 
+static enum cli_status show(struct cli_store *s, void *cookie)
+{
+	const struct arguments *a = cookie;
+	struct cli_found found;
+	enum cli_status status = cli_select(s, &a->selector, &found);
+
+	if (status != CLI_DONE)
+		return status;
+	print(&found, s, a);
+	cli_found_fini(&found);
+	return CLI_DONE;
+}
+
 enum cli_status cli_show(const char *config_path, int argc, char **argv)
 {
 	const struct argp_child children[] = {{.argp = &cli_select_argp}, {0}};
 	struct argp argp = {
 	    .options = options, .parser = parse, .children = children};
 	struct arguments a = {.json = false};
-	struct cli_store s;
-	struct cli_found found;
-	enum cli_status status;
 
 	cli_parse(&argp, argc, argv, &a);
-	status = cli_store_open(&s, config_path, false);
-	if (status != CLI_DONE)
-		return status;
-	status = cli_select(&s, &a.selector, &found);
-	if (status == CLI_DONE) {
-		print(&found, &s, &a);
-		cli_found_fini(&found);
-	}
-	cli_store_close(&s);
-	return status;
+	return cli_store_with(config_path, false, show, &a);
 }

@@ -122,27 +122,28 @@ static void report(const struct census *census, struct cli_store *s, bool json)
 	(json ? print_json : print)(census, rows, &stats);
 }
 
-enum cli_status cli_stats(const char *config_path, int argc, char **argv)
+static enum cli_status count(struct cli_store *s, void *cookie)
 {
-	struct argp argp = {.options = options, .parser = parse};
 	struct census census = {.now_ms = clock_now_ms(),
 	                        .held = {.name = "held"},
 	                        .expired = {.name = "expired"}};
-	struct cli_store s;
-	bool json = false;
 	enum cli_status status;
 
-	cli_parse(&argp, argc, argv, &json);
-	status = cli_store_open(&s, config_path, false);
-	if (status != CLI_DONE)
-		return status;
 	for (size_t i = 0; i < N_STATES; i++)
 		census.states[i].name = cli_state_name((enum record_state)i);
-	census.progress = cli_progress("counting", cli_store_count(&s));
-	status = cli_store_scan(&s, NULL, on_record, &census);
+	census.progress = cli_progress("counting", cli_store_count(s));
+	status = cli_store_scan(s, NULL, on_record, &census);
 	cli_progress_end(&census.progress);
 	if (status == CLI_DONE)
-		report(&census, &s, json);
-	cli_store_close(&s);
+		report(&census, s, *(const bool *)cookie);
 	return status;
+}
+
+enum cli_status cli_stats(const char *config_path, int argc, char **argv)
+{
+	struct argp argp = {.options = options, .parser = parse};
+	bool json = false;
+
+	cli_parse(&argp, argc, argv, &json);
+	return cli_store_with(config_path, false, count, &json);
 }

@@ -30,12 +30,10 @@ static int open_store(struct cli_store *s, bool create)
 	return -1;
 }
 
-enum cli_status cli_store_open(struct cli_store *s, const char *config_path,
+enum cli_status cli_store_open(struct cli_store *s, struct config *config,
                                bool create)
 {
-	*s = (struct cli_store){.config = config_load(config_path, stderr)};
-	if (!s->config)
-		return CLI_USAGE;
+	*s = (struct cli_store){.config = config_ref(config)};
 	if (open_store(s, create) != 0) {
 		cli_store_close(s);
 		return CLI_FAILED;
@@ -57,6 +55,26 @@ void cli_store_close(struct cli_store *s)
 		ev_loop_destroy(s->loop);
 	store_close(s->store);
 	config_unref(s->config);
+}
+
+enum cli_status cli_store_with(const char *config_path, bool create,
+                               enum cli_status (*work)(struct cli_store *s,
+                                                       void *cookie),
+                               void *cookie)
+{
+	struct config *config = config_load(config_path, stderr);
+	struct cli_store s;
+	enum cli_status status;
+
+	if (!config)
+		return CLI_USAGE;
+	status = cli_store_open(&s, config, create);
+	if (status == CLI_DONE) {
+		status = work(&s, cookie);
+		cli_store_close(&s);
+	}
+	config_unref(config);
+	return status;
 }
 
 static void on_answer(struct store_call *call,

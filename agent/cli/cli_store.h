@@ -22,11 +22,19 @@ struct cli_record {
 	uint8_t *bytes;
 };
 
-/* Reads the configuration and opens the store it names, which must be there
- * already unless `create`. CLI_DONE, or what is wrong is on stderr. */
-enum cli_status cli_store_open(struct cli_store *s, const char *config_path,
+/* Opens the store that the configuration names, which must be there already
+ * unless `create`; takes a reference. CLI_DONE, or what is wrong is on stderr.
+ */
+enum cli_status cli_store_open(struct cli_store *s, struct config *config,
                                bool create);
 void cli_store_close(struct cli_store *s);
+
+/* Reads the configuration, opens its store, does `work` with it, and closes it
+ * again. Returns what `work` returned, or what was wrong before. */
+enum cli_status cli_store_with(const char *config_path, bool create,
+                               enum cli_status (*work)(struct cli_store *s,
+                                                       void *cookie),
+                               void *cookie);
 
 /* Does `op` and waits for the answer. CLI_DONE: *ret_result says what was
  * found, and for RECORD_FOUND ret_found (which may be NULL) is a copy, to be
