@@ -3,6 +3,7 @@
 #include "agent/config_table.h"
 #include "agent/config_value.h"
 #include "agent/escape.h"
+#include "agent/mdoc.h"
 
 enum { LINE_MAX_COLUMNS = 78 };
 
@@ -123,77 +124,18 @@ void config_print_sample(FILE *out)
 
 /* --- the manual --- */
 
-/* Literal text as arguments of a macro. */
-static void print_literal(const char *text, int length, FILE *out)
-{
-	/* A single punctuation mark would not be taken for text. */
-	if (length == 1)
-		fputs("\\&", out);
-	for (int i = 0; i < length; i++) {
-		if (text[i] == '-')
-			fputc('\\', out);
-		fputc(text[i], out);
-	}
-}
-
-/* One word and the space behind it, or, between backquotes, several: these
- * become a line of their own, with the punctuation behind them. Returns what
- * follows. */
-static const char *print_word(const char *text, size_t *column, FILE *out)
-{
-	int length;
-
-	if (*text == '`') {
-		text++;
-		length = (int)strcspn(text, "`");
-		fputs(*column ? "\n.Ql " : ".Ql ", out);
-		print_literal(text, length, out);
-		text += length + 1;
-		for (; *text && *text != ' '; text++)
-			fprintf(out, " %c", *text);
-		fputc('\n', out);
-		*column = 0;
-	} else {
-		length = (int)strcspn(text, " ");
-		if (*column &&
-		    *column + 1 + (size_t)length > LINE_MAX_COLUMNS) {
-			fputc('\n', out);
-			*column = 0;
-		}
-		*column += (size_t)fprintf(out, "%s%.*s", *column ? " " : "",
-		                           length, text);
-		text += length;
-		/* A new sentence begins on a new line. */
-		if (text[-1] == '.' && *text) {
-			fputc('\n', out);
-			*column = 0;
-		}
-	}
-	return text + strspn(text, " ");
-}
-
-static void print_text(const char *text, FILE *out)
-{
-	size_t column = 0;
-
-	while (*text)
-		text = print_word(text, &column, out);
-	if (column)
-		fputc('\n', out);
-}
-
 static void print_manual_option(const struct config_option *o, FILE *out)
 {
 	char expected[CONFIG_VALUE_EXPECTED_SIZE];
 
 	fputs(".It Cm ", out);
-	print_literal(o->key, (int)strlen(o->key), out);
+	mdoc_literal(o->key, (int)strlen(o->key), out);
 	fputc('\n', out);
-	print_text(o->help, out);
+	mdoc_text(o->help, out);
 	config_value_expected(o, expected);
 	fprintf(out, ".Pp\nValue: %s.\n.br\nDefault: ", expected);
-	print_literal(*o->fallback ? o->fallback : "empty",
-	              (int)strlen(*o->fallback ? o->fallback : "empty"), out);
+	mdoc_literal(*o->fallback ? o->fallback : "empty",
+	             (int)strlen(*o->fallback ? o->fallback : "empty"), out);
 	fprintf(out, "\n.br\nTakes effect on %s.\n", apply_of(o));
 }
 
@@ -202,7 +144,7 @@ void config_print_manual(FILE *out)
 	for (int s = 0; s < CONFIG_SECTION_COUNT; s++) {
 		fprintf(out, ".Ss [%s%s]\n", config_table_sections[s].name,
 		        s == CONFIG_SECTION_POLICY ? " NAME" : "");
-		print_text(config_table_sections[s].help, out);
+		mdoc_text(config_table_sections[s].help, out);
 		fputs(".Bl -tag -width Ds\n", out);
 		for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
 			if (config_table_options[i].section ==

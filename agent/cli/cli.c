@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/cli/cli_private.h"
+#include "agent/mdoc.h"
 
 static const struct cli_command commands[] = {
 #define CLI_COMMAND(function_, name_, arguments_, summary_, details_) \
@@ -69,25 +70,6 @@ error_t cli_parse_file(int key, char *value, struct argp_state *state)
 	}
 }
 
-/* `help` as mdoc: what is in backquotes is literal. */
-static void print_mdoc(const char *help, FILE *out)
-{
-	for (; *help; help++) {
-		if (*help == '`')
-			continue;
-		if (*help == '-')
-			fputs("\\-", out);
-		else
-			putc(*help, out);
-		/* mdoc wants every sentence on a line of its own. */
-		if (*help == '.' && help[1] == ' ') {
-			putc('\n', out);
-			help++;
-		}
-	}
-	putc('\n', out);
-}
-
 void cli_print_manual(FILE *out)
 {
 	fputs(".Bl -tag -width Ds\n", out);
@@ -96,7 +78,7 @@ void cli_print_manual(FILE *out)
 		if (*commands[i].arguments)
 			fprintf(out, " Ar %s", commands[i].arguments);
 		putc('\n', out);
-		print_mdoc(commands[i].help, out);
+		mdoc_text(commands[i].help, out);
 	}
 	fputs(".El\n", out);
 }
