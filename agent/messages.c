@@ -217,9 +217,10 @@ static void set_binary(struct spoe_ack *ack, const char *name,
 static void write_ticket(struct spoe_ack *ack, const struct ticket *ticket)
 {
 	char text[TICKET_TEXT_SIZE];
-	struct spoe_data data = spoe_data_string(spoe_span(text, sizeof(text)));
+	struct spoe_data data;
 
 	ticket_encode(ticket, text);
+	data = spoe_data_string(spoe_span(text, sizeof(text)));
 	spoe_ack_set(ack, SPOE_SCOPE_TRANSACTION, "ticket", &data);
 }
 
