@@ -91,23 +91,6 @@ static struct redis_cluster_rig *new_rig(uint64_t wait_replicas)
 	return r;
 }
 
-/* Until the store is fit for it. */
-static enum record_result until_fit(struct rig *rig, struct record_op op)
-{
-	const ev_tstamp end = ev_time() + RIG_LIMIT_S;
-	struct rig_call c = rig_do(rig, op);
-
-	while (c.health != REASON_NONE) {
-		if (ev_time() > end)
-			fail_msg("the store does not recover");
-		rig_call_fini(&c);
-		rig_turn(rig->loop);
-		c = rig_do(rig, op);
-	}
-	rig_call_fini(&c);
-	return c.result;
-}
-
 /* A node that runs. */
 static int running(void)
 {
@@ -279,7 +262,8 @@ static unsigned executed_again(struct load *l)
 		struct job *job = &l->jobs[i];
 
 		if (job->granted &&
-		    until_fit(&l->rig, rig_claim_op(job->n, 3, RIG_NOW)) ==
+		    redis_rig_result(&l->rig,
+		                     rig_claim_op(job->n, 3, RIG_NOW)) ==
 		        RECORD_GRANTED)
 			again++;
 		for (int j = 0; j < 2; j++)
@@ -399,7 +383,7 @@ static struct rig_call claim_and_kill(struct rig *rig, uint64_t known,
 	replica = replica_of(master);
 	assert_non_null(replica);
 	/* The connection is there before a new one needs a password. */
-	assert_int_equal(until_fit(rig, rig_claim_op(known, 1, RIG_NOW)),
+	assert_int_equal(redis_rig_result(rig, rig_claim_op(known, 1, RIG_NOW)),
 	                 RECORD_GRANTED);
 	snprintf(keys, sizeof(keys), "%s",
 	         redis_process_ask(master, "CLUSTER COUNTKEYSINSLOT %u",
@@ -410,7 +394,7 @@ static struct rig_call claim_and_kill(struct rig *rig, uint64_t known,
 	c = rig_do(rig, rig_claim_op(unknown, 1, RIG_NOW));
 	redis_process_kill(master);
 	/* What the replica knew is still there. */
-	assert_int_equal(until_fit(rig, rig_claim_op(known, 2, RIG_NOW)),
+	assert_int_equal(redis_rig_result(rig, rig_claim_op(known, 2, RIG_NOW)),
 	                 RECORD_FOUND);
 	heal(master);
 	return c;
@@ -440,7 +424,7 @@ static void what_no_replica_knows_is_lost(void **state)
 	c = claim_and_kill(rig, 1000000, n);
 	if (c.health == REASON_NONE) /* else the machine was too slow */
 		assert_int_equal(c.result, RECORD_GRANTED);
-	assert_int_equal(until_fit(rig, rig_claim_op(n, 2, RIG_NOW)),
+	assert_int_equal(redis_rig_result(rig, rig_claim_op(n, 2, RIG_NOW)),
 	                 RECORD_GRANTED);
 	rig_fini(rig);
 	free(r);

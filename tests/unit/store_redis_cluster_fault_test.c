@@ -138,27 +138,10 @@ static enum record_result peek(struct rig *rig, uint64_t n)
 	return rig_result(rig, rig_peek_op(n, RIG_NOW));
 }
 
-/* Until the store is fit for it. */
-static enum record_result until_fit(struct rig *rig, struct record_op op)
-{
-	const ev_tstamp end = ev_time() + RIG_LIMIT_S;
-	struct rig_call c = rig_do(rig, op);
-
-	while (c.health != REASON_NONE) {
-		if (ev_time() > end)
-			fail_msg("the store does not recover");
-		rig_call_fini(&c);
-		rig_turn(rig->loop);
-		c = rig_do(rig, op);
-	}
-	rig_call_fini(&c);
-	return c.result;
-}
-
 static void until_free(struct rig *rig, uint64_t n)
 {
-	rig_until(rig,
-	          until_fit(rig, rig_peek_op(n, RIG_NOW)) == RECORD_ABSENT);
+	rig_until(rig, redis_rig_result(rig, rig_peek_op(n, RIG_NOW)) ==
+	                   RECORD_ABSENT);
 }
 
 /* --- who has it ----------------------------------------------------------- */
@@ -197,7 +180,7 @@ static void found_past_the_dead(void **state)
 	r->seeds[0].port = 1;
 	address_parse("127.0.0.1:1", &r->seeds[0].address, (char[64]){0}, 64);
 	rig_open(rig);
-	assert_int_equal(until_fit(rig, rig_claim_op(77000, 1, RIG_NOW)),
+	assert_int_equal(redis_rig_result(rig, rig_claim_op(77000, 1, RIG_NOW)),
 	                 RECORD_GRANTED);
 	rig_fini(rig);
 	free(r);
@@ -402,7 +385,7 @@ static void a_slot_without_an_owner(void **state)
 	assert_int_equal(claim(rig, elsewhere, 1), RECORD_GRANTED);
 	assert_true(
 	    redis_process_do(&nodes.nodes[1], "CLUSTER ADDSLOTS %u", slot));
-	assert_int_equal(until_fit(rig, rig_claim_op(n, 2, RIG_NOW)),
+	assert_int_equal(redis_rig_result(rig, rig_claim_op(n, 2, RIG_NOW)),
 	                 RECORD_FOUND);
 }
 
@@ -421,7 +404,8 @@ static void a_frozen_node_fails_alone(void **state)
 	r->base.redis.timeout_ms = TIMEOUT_MS;
 	rig_open(rig);
 	for (int i = 0; i < nodes.count; i++)
-		until_fit(rig, rig_claim_op(next_of_node(1, i), 1, RIG_NOW));
+		redis_rig_result(rig,
+		                 rig_claim_op(next_of_node(1, i), 1, RIG_NOW));
 	redis_process_freeze(&nodes.nodes[1]);
 	began = ev_time();
 	for (int i = 0; i < N; i++) {
@@ -439,8 +423,9 @@ static void a_frozen_node_fails_alone(void **state)
 	/* The others work all the time. */
 	for (int i = 0; i < N; i++) {
 		n = next_of_node(n, i % 2 ? 2 : 0);
-		assert_int_equal(until_fit(rig, rig_claim_op(n, 3, RIG_NOW)),
-		                 RECORD_GRANTED);
+		assert_int_equal(
+		    redis_rig_result(rig, rig_claim_op(n, 3, RIG_NOW)),
+		    RECORD_GRANTED);
 	}
 	redis_process_thaw(&nodes.nodes[1]);
 	for (int i = 0; i < N; i++)
@@ -459,20 +444,21 @@ static void a_node_dies_and_comes_back(void **state)
 	(void)state;
 	r->base.redis.timeout_ms = TIMEOUT_MS;
 	rig_open(rig);
-	until_fit(rig, rig_claim_op(n, 1, RIG_NOW));
+	redis_rig_result(rig, rig_claim_op(n, 1, RIG_NOW));
 	redis_process_kill(&nodes.nodes[1]);
 	for (int i = 0; i < 20; i++) {
 		n = next_of_node(n, 1);
 		assert_int_not_equal(
 		    rig_health(rig, rig_claim_op(n, 2, RIG_NOW)), REASON_NONE);
 		n = next_of_node(n, i % 2 ? 2 : 0);
-		assert_int_equal(until_fit(rig, rig_claim_op(n, 3, RIG_NOW)),
-		                 RECORD_GRANTED);
+		assert_int_equal(
+		    redis_rig_result(rig, rig_claim_op(n, 3, RIG_NOW)),
+		    RECORD_GRANTED);
 	}
 	assert_true(redis_process_restart(&nodes.nodes[1]));
 	assert_true(redis_nodes_settled(&nodes));
 	n = next_of_node(n, 1);
-	assert_int_equal(until_fit(rig, rig_claim_op(n, 4, RIG_NOW)),
+	assert_int_equal(redis_rig_result(rig, rig_claim_op(n, 4, RIG_NOW)),
 	                 RECORD_GRANTED);
 	rig_fini(rig);
 	free(r);

@@ -81,34 +81,11 @@ static void claim(struct rig *rig, uint64_t n, uint64_t owner)
 	} while (c.health != REASON_NONE || c.result != RECORD_GRANTED);
 }
 
-/* Does it until the store was fit for it. */
-static struct rig_call until_answered(struct rig *rig, struct record_op op)
-{
-	const ev_tstamp end = ev_time() + RIG_LIMIT_S;
-	struct rig_call c = rig_do(rig, op);
-
-	while (c.health != REASON_NONE) {
-		if (ev_time() > end)
-			fail_msg("the store does not recover");
-		rig_call_fini(&c);
-		rig_turn(rig->loop);
-		c = rig_do(rig, op);
-	}
-	return c;
-}
-
-static enum record_result result(struct rig *rig, struct record_op op)
-{
-	struct rig_call c = until_answered(rig, op);
-
-	rig_call_fini(&c);
-	return c.result;
-}
-
 /* Waits until nobody has the key. */
 static void until_free(struct rig *rig, uint64_t n)
 {
-	rig_until(rig, result(rig, rig_peek_op(n, RIG_NOW)) == RECORD_ABSENT);
+	rig_until(rig, redis_rig_result(rig, rig_peek_op(n, RIG_NOW)) ==
+	                   RECORD_ABSENT);
 }
 
 /* --- a server that does not answer --------------------------------------- */
@@ -159,7 +136,7 @@ static void frozen(void **state)
 	for (uint64_t i = 0; i < 20; i++)
 		until_free(rig, 200 + i);
 	/* A settle that failed may have happened: whole, or not at all. */
-	c = until_answered(rig, rig_peek_op(1, RIG_NOW));
+	c = redis_rig_persist(rig, rig_peek_op(1, RIG_NOW));
 	assert_int_equal(c.result, RECORD_FOUND);
 	if (c.found.state == RECORD_STORED)
 		assert_true(spoe_span_equal(c.found.response, response));
@@ -192,7 +169,7 @@ static void frozen_for_long(void **state)
 	store_stats(rig->store, &after);
 	for (uint64_t i = 0; i < 8; i++)
 		until_free(rig, 100 + i);
-	assert_int_equal(result(rig, rig_claim_op(1, 13, RIG_NOW)),
+	assert_int_equal(redis_rig_result(rig, rig_claim_op(1, 13, RIG_NOW)),
 	                 RECORD_FOUND);
 }
 
@@ -215,11 +192,12 @@ static void paused(void **state)
 	assert_true(stats.time_outs >= 1);
 	assert_true(stats.orphans >= 1);
 	/* Late replies were nobody else's. */
-	assert_int_equal(result(rig, rig_claim_op(1, 13, RIG_NOW)),
+	assert_int_equal(redis_rig_result(rig, rig_claim_op(1, 13, RIG_NOW)),
 	                 RECORD_FOUND);
-	assert_int_equal(result(rig, rig_settle_op(2, 13, RIG_NOW, RECORD_NONE,
-	                                           RIG_NO_RESPONSE)),
-	                 RECORD_LOST);
+	assert_int_equal(
+	    redis_rig_result(rig, rig_settle_op(2, 13, RIG_NOW, RECORD_NONE,
+	                                        RIG_NO_RESPONSE)),
+	    RECORD_LOST);
 }
 
 static void killed_and_restarted(void **state)
@@ -242,12 +220,13 @@ static void killed_and_restarted(void **state)
 	claim(rig, 3, 13);
 	assert_true(store_healthy(rig->store));
 	/* appendfsync always: nothing is forgotten. */
-	assert_int_equal(result(rig, rig_claim_op(1, 99, RIG_NOW)),
+	assert_int_equal(redis_rig_result(rig, rig_claim_op(1, 99, RIG_NOW)),
 	                 RECORD_FOUND);
 	assert_int_equal(
-	    result(rig, rig_settle_op(2, 12, RIG_NOW, RECORD_STORED, response)),
+	    redis_rig_result(
+		rig, rig_settle_op(2, 12, RIG_NOW, RECORD_STORED, response)),
 	    RECORD_SETTLED);
-	c = until_answered(rig, rig_claim_op(2, 99, RIG_NOW));
+	c = redis_rig_persist(rig, rig_claim_op(2, 99, RIG_NOW));
 	assert_int_equal(c.result, RECORD_FOUND);
 	assert_true(spoe_span_equal(c.found.response, response));
 	rig_call_fini(&c);
@@ -263,13 +242,15 @@ static void scripts_flushed(void **state)
 		assert_true(redis_process_do(&server, "SCRIPT FLUSH"));
 		claim(rig, i, 11);
 		assert_int_equal(
-		    result(rig, rig_settle_op(i, 11, RIG_NOW, RECORD_SEALED,
-		                              RIG_NO_RESPONSE)),
+		    redis_rig_result(rig, rig_settle_op(i, 11, RIG_NOW,
+		                                        RECORD_SEALED,
+		                                        RIG_NO_RESPONSE)),
 		    RECORD_SETTLED);
 		claim(rig, 100 + i, 11);
 		assert_int_equal(
-		    result(rig, rig_settle_op(100 + i, 11, RIG_NOW, RECORD_NONE,
-		                              RIG_NO_RESPONSE)),
+		    redis_rig_result(rig, rig_settle_op(100 + i, 11, RIG_NOW,
+		                                        RECORD_NONE,
+		                                        RIG_NO_RESPONSE)),
 		    RECORD_SETTLED);
 	}
 }
@@ -290,7 +271,8 @@ static void full(void **state)
 	assert_int_equal(c.health, REASON_STORE_FULL);
 	assert_false(store_healthy(rig->store));
 	/* What is there can be read. */
-	assert_int_equal(result(rig, rig_peek_op(1, RIG_NOW)), RECORD_FOUND);
+	assert_int_equal(redis_rig_result(rig, rig_peek_op(1, RIG_NOW)),
+	                 RECORD_FOUND);
 	assert_true(redis_process_do(&server, "CONFIG SET maxmemory 0"));
 	claim(rig, 2, 12);
 }
@@ -307,7 +289,7 @@ static void read_only(void **state)
 	rig_until(rig, downs > 0);
 	assert_true(redis_process_do(&server, "REPLICAOF NO ONE"));
 	claim(rig, 2, 12);
-	assert_int_equal(result(rig, rig_claim_op(1, 13, RIG_NOW)),
+	assert_int_equal(redis_rig_result(rig, rig_claim_op(1, 13, RIG_NOW)),
 	                 RECORD_FOUND);
 }
 
@@ -441,21 +423,23 @@ static void a_user_of_few_commands(void **state)
 	rig_open(&r->rig);
 	claim(&r->rig, 1, 11);
 	assert_int_equal(
-	    result(&r->rig, rig_settle_op(1, 11, RIG_NOW, RECORD_SEALED,
-	                                  RIG_NO_RESPONSE)),
+	    redis_rig_result(
+		&r->rig,
+		rig_settle_op(1, 11, RIG_NOW, RECORD_SEALED, RIG_NO_RESPONSE)),
 	    RECORD_SETTLED);
 	claim(&r->rig, 2, 11);
 	assert_int_equal(
-	    result(&r->rig,
-	           rig_settle_op(2, 11, RIG_NOW, RECORD_NONE, RIG_NO_RESPONSE)),
+	    redis_rig_result(&r->rig, rig_settle_op(2, 11, RIG_NOW, RECORD_NONE,
+	                                            RIG_NO_RESPONSE)),
 	    RECORD_SETTLED);
 	assert_string_equal(redis_process_ask(&server, "ACL LOG"), "");
 	/* Without INFO it cannot be looked at, but used. */
 	assert_true(redis_process_do(&server, "ACL SETUSER pay -info -config"));
 	redis_process_ask(&server, "CLIENT KILL TYPE normal SKIPME yes");
 	claim(&r->rig, 3, 11);
-	assert_int_equal(result(&r->rig, rig_claim_op(3, 12, RIG_NOW)),
-	                 RECORD_FOUND);
+	assert_int_equal(
+	    redis_rig_result(&r->rig, rig_claim_op(3, 12, RIG_NOW)),
+	    RECORD_FOUND);
 	rig_fini(&r->rig);
 	free(r);
 	redis_process_fini(&server);

@@ -54,30 +54,6 @@ static int close_rig(void **state)
 	return 0;
 }
 
-/* Does it until the store was fit for it. */
-static struct rig_call until_answered(struct rig *rig, struct record_op op)
-{
-	const ev_tstamp end = ev_time() + RIG_LIMIT_S;
-	struct rig_call c = rig_do(rig, op);
-
-	while (c.health != REASON_NONE) {
-		if (ev_time() > end)
-			fail_msg("the store does not recover");
-		rig_call_fini(&c);
-		rig_turn(rig->loop);
-		c = rig_do(rig, op);
-	}
-	return c;
-}
-
-static enum record_result result(struct rig *rig, struct record_op op)
-{
-	struct rig_call c = until_answered(rig, op);
-
-	rig_call_fini(&c);
-	return c.result;
-}
-
 /* A claim that is cut off: it is granted and the lock is there, or it failed
  * and there is none, if not at once. */
 static void cut_claims(struct rig *rig, enum proxy_way way, size_t until)
@@ -88,8 +64,9 @@ static void cut_claims(struct rig *rig, enum proxy_way way, size_t until)
 	for (size_t at = 0; at <= until; at++) {
 		struct rig_call c;
 
-		assert_int_equal(result(rig, rig_peek_op(1u << 20, RIG_NOW)),
-		                 RECORD_ABSENT);
+		assert_int_equal(
+		    redis_rig_result(rig, rig_peek_op(1u << 20, RIG_NOW)),
+		    RECORD_ABSENT);
 		proxy_cut(proxy, way, at);
 		c = rig_do(rig, rig_claim_op(at, 11, RIG_NOW));
 		granted[at] = c.health == REASON_NONE;
@@ -100,10 +77,12 @@ static void cut_claims(struct rig *rig, enum proxy_way way, size_t until)
 	for (size_t at = 0; at <= until; at++) {
 		if (granted[at])
 			assert_int_equal(
-			    result(rig, rig_claim_op(at, 12, RIG_NOW)),
+			    redis_rig_result(rig,
+			                     rig_claim_op(at, 12, RIG_NOW)),
 			    RECORD_FOUND);
 		else
-			rig_until(rig, result(rig, rig_peek_op(at, RIG_NOW)) ==
+			rig_until(rig, redis_rig_result(
+					   rig, rig_peek_op(at, RIG_NOW)) ==
 			                   RECORD_ABSENT);
 	}
 	free(granted);
@@ -125,10 +104,11 @@ static void found_records_are_cut(void **state)
 	struct rig *rig = *state;
 	struct spoe_span response = rig_response(200, 1);
 
-	assert_int_equal(result(rig, rig_claim_op(1, 11, RIG_NOW)),
+	assert_int_equal(redis_rig_result(rig, rig_claim_op(1, 11, RIG_NOW)),
 	                 RECORD_GRANTED);
 	assert_int_equal(
-	    result(rig, rig_settle_op(1, 11, RIG_NOW, RECORD_STORED, response)),
+	    redis_rig_result(
+		rig, rig_settle_op(1, 11, RIG_NOW, RECORD_STORED, response)),
 	    RECORD_SETTLED);
 	for (size_t at = 0; at < 400; at++) {
 		struct rig_call c;
@@ -141,7 +121,7 @@ static void found_records_are_cut(void **state)
 			    spoe_span_equal(c.found.response, response));
 		}
 		rig_call_fini(&c);
-		c = until_answered(rig, rig_claim_op(1, 12, RIG_NOW));
+		c = redis_rig_persist(rig, rig_claim_op(1, 12, RIG_NOW));
 		assert_int_equal(c.result, RECORD_FOUND);
 		assert_true(spoe_span_equal(c.found.response, response));
 		rig_call_fini(&c);
@@ -158,14 +138,15 @@ static void cut_settles(struct rig *rig, enum proxy_way way, size_t until)
 	for (size_t at = 0; at <= until; at++) {
 		struct rig_call settled, found;
 
-		assert_int_equal(result(rig, rig_claim_op(at, 11, RIG_NOW)),
-		                 RECORD_GRANTED);
+		assert_int_equal(
+		    redis_rig_result(rig, rig_claim_op(at, 11, RIG_NOW)),
+		    RECORD_GRANTED);
 		proxy_cut(proxy, way, at);
 		settled = rig_do(rig, rig_settle_op(at, 11, RIG_NOW + 1,
 		                                    RECORD_STORED, response));
 		if (settled.health == REASON_NONE)
 			assert_int_equal(settled.result, RECORD_SETTLED);
-		found = until_answered(rig, rig_claim_op(at, 12, RIG_NOW));
+		found = redis_rig_persist(rig, rig_claim_op(at, 12, RIG_NOW));
 		assert_int_equal(found.result, RECORD_FOUND);
 		if (settled.health == REASON_NONE)
 			assert_int_equal(found.found.state, RECORD_STORED);
@@ -199,13 +180,15 @@ static void crumbs(void **state)
 
 	proxy_crumble(proxy, true);
 	for (uint64_t i = 0; i < 5; i++) {
-		assert_int_equal(result(rig, rig_claim_op(i, 11, RIG_NOW)),
-		                 RECORD_GRANTED);
 		assert_int_equal(
-		    result(rig, rig_settle_op(i, 11, RIG_NOW, RECORD_STORED,
-		                              response)),
+		    redis_rig_result(rig, rig_claim_op(i, 11, RIG_NOW)),
+		    RECORD_GRANTED);
+		assert_int_equal(
+		    redis_rig_result(
+			rig,
+			rig_settle_op(i, 11, RIG_NOW, RECORD_STORED, response)),
 		    RECORD_SETTLED);
-		c = until_answered(rig, rig_claim_op(i, 12, RIG_NOW));
+		c = redis_rig_persist(rig, rig_claim_op(i, 12, RIG_NOW));
 		assert_int_equal(c.result, RECORD_FOUND);
 		assert_true(spoe_span_equal(c.found.response, response));
 		rig_call_fini(&c);
@@ -223,12 +206,13 @@ static void late_replies_are_nobody_elses(void **state)
 	struct rig_call calls[N] = {{.answers = 0}};
 	struct store_stats stats;
 
-	assert_int_equal(result(rig, rig_claim_op(1, 11, RIG_NOW)),
+	assert_int_equal(redis_rig_result(rig, rig_claim_op(1, 11, RIG_NOW)),
 	                 RECORD_GRANTED);
 	rig_close(rig);
 	r->redis.timeout_ms = 100;
 	rig_open(rig);
-	assert_int_equal(result(rig, rig_peek_op(1, RIG_NOW)), RECORD_FOUND);
+	assert_int_equal(redis_rig_result(rig, rig_peek_op(1, RIG_NOW)),
+	                 RECORD_FOUND);
 	proxy_hold(proxy, PROXY_TO_CLIENT, true);
 	for (uint64_t i = 0; i < N; i++)
 		rig_submit(rig, &calls[i],
@@ -242,19 +226,20 @@ static void late_replies_are_nobody_elses(void **state)
 	/* What comes back now belongs to those twenty. */
 	for (uint64_t i = 0; i < 50; i++) {
 		struct rig_call c =
-		    until_answered(rig, rig_peek_op(1, RIG_NOW));
+		    redis_rig_persist(rig, rig_peek_op(1, RIG_NOW));
 
 		assert_int_equal(c.result, RECORD_FOUND);
 		rig_call_fini(&c);
-		assert_int_equal(result(rig, rig_peek_op(7, RIG_NOW)),
+		assert_int_equal(redis_rig_result(rig, rig_peek_op(7, RIG_NOW)),
 		                 RECORD_ABSENT);
 	}
 	for (uint64_t i = 0; i < N; i += 2)
-		rig_until(rig, result(rig, rig_peek_op(100 + i, RIG_NOW)) ==
-		                   RECORD_ABSENT);
+		rig_until(
+		    rig, redis_rig_result(rig, rig_peek_op(100 + i, RIG_NOW)) ==
+			     RECORD_ABSENT);
 	store_stats(rig->store, &stats);
 	assert_true(stats.orphans >= 1);
-	assert_int_equal(result(rig, rig_claim_op(1, 13, RIG_NOW)),
+	assert_int_equal(redis_rig_result(rig, rig_claim_op(1, 13, RIG_NOW)),
 	                 RECORD_FOUND);
 }
 
@@ -286,8 +271,9 @@ static void left_in_the_middle(void **state)
 	}
 	proxy_hold(proxy, PROXY_TO_CLIENT, false);
 	proxy_hold(proxy, PROXY_TO_SERVER, false);
-	assert_int_equal(result(rig, rig_claim_op(1u << 20, 1, RIG_NOW)),
-	                 RECORD_GRANTED);
+	assert_int_equal(
+	    redis_rig_result(rig, rig_claim_op(1u << 20, 1, RIG_NOW)),
+	    RECORD_GRANTED);
 }
 
 #define PROXIED(test) cmocka_unit_test_setup_teardown(test, open_rig, close_rig)

@@ -91,4 +91,30 @@ static inline void redis_rig_init(struct redis_rig *r,
 	r->now_ms = RIG_NOW - 1000 * 1000;
 }
 
+/* Does it again until the store was fit for it. */
+static inline struct rig_call redis_rig_persist(struct rig *rig,
+                                                struct record_op op)
+{
+	const ev_tstamp end = ev_time() + RIG_LIMIT_S;
+	struct rig_call c = rig_do(rig, op);
+
+	while (c.health != REASON_NONE) {
+		if (ev_time() > end)
+			fail_msg("the store does not recover");
+		rig_call_fini(&c);
+		rig_turn(rig->loop);
+		c = rig_do(rig, op);
+	}
+	return c;
+}
+
+static inline enum record_result redis_rig_result(struct rig *rig,
+                                                  struct record_op op)
+{
+	struct rig_call c = redis_rig_persist(rig, op);
+
+	rig_call_fini(&c);
+	return c.result;
+}
+
 #endif
