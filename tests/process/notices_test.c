@@ -1,32 +1,15 @@
 /* The whole process and HAProxy's log: what is pending is confirmed, what never
  * ran is released, and nobody else's words change anything. */
 #include <arpa/inet.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-#include <cmocka.h>
 
-#include "tests/support/agent_process.h"
-#include "tests/support/spop_client.h"
+#include "tests/process/rig.h"
 
 enum { TRIES = 2000 };
-
-static int set_up(void **state)
-{
-	static struct agent_process a;
-
-	*state = &a;
-	return agent_process_init(&a) ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-	return agent_process_fini(*state) ? 0 : -1;
-}
 
 /* With notices at a Unix datagram socket, and `more` behind it. */
 static struct agent_process *started(void **state, const char *more)
@@ -41,21 +24,6 @@ static struct agent_process *started(void **state, const char *more)
 	    a, "answer-timeout = 1s\nthreads = 2", extra));
 	assert_true(agent_process_start(a));
 	return a;
-}
-
-static struct spop_client *opened(struct agent_process *a)
-{
-	struct spop_client *c = malloc(sizeof(*c));
-
-	assert_non_null(c);
-	assert_true(spop_client_open(c, a->socket, "pipelining,async"));
-	return c;
-}
-
-static void closed(struct spop_client *c)
-{
-	spop_client_close(c);
-	free(c);
 }
 
 static void check(struct spop_client *c, const char *key,
@@ -143,7 +111,7 @@ __attribute__((format(printf, 2, 3))) static void say(int fd,
 static void test_pending_is_confirmed(void **state)
 {
 	struct agent_process *a = started(state, "");
-	struct spop_client *c = opened(a);
+	struct spop_client *c = rig_opened(a);
 	int log = unix_socket(a);
 	char ticket[128];
 
@@ -165,7 +133,7 @@ static void test_pending_is_confirmed(void **state)
 	assert_true(agent_process_said(
 	    a, "of=notices lines=4 confirmed=1 released=0 sealed=1"));
 	close(log);
-	closed(c);
+	rig_closed(c);
 }
 
 /* Each way in, found by what the agent says of it. */
@@ -197,7 +165,7 @@ static int inet_socket(const struct agent_process *a, int type,
 static void test_every_way_in(void **state)
 {
 	struct agent_process *a = started(state, "");
-	struct spop_client *c = opened(a);
+	struct spop_client *c = rig_opened(a);
 	int udp = inet_socket(a, SOCK_DGRAM, "notices, datagrams");
 	int tcp = inet_socket(a, SOCK_STREAM, "notices, TCP");
 	char ticket[128];
@@ -213,13 +181,13 @@ static void test_every_way_in(void **state)
 	expect_soon(c, "octets", "proceed");
 	close(udp);
 	close(tcp);
-	closed(c);
+	rig_closed(c);
 }
 
 static void test_others_change_nothing(void **state)
 {
 	struct agent_process *a = started(state, "");
-	struct spop_client *c = opened(a);
+	struct spop_client *c = rig_opened(a);
 	int log = unix_socket(a);
 	char ticket[128], forged[128], old[128], last[128];
 
@@ -250,14 +218,14 @@ static void test_others_change_nothing(void **state)
 	    a, "released=2 sealed=0 held=1 settled_before=0 lost=3 failed=0 "
 	       "malformed=502 repeated=1 overloaded=0 dropped=0"));
 	close(log);
-	closed(c);
+	rig_closed(c);
 }
 
 /* What is pending survives the agent, and the next one takes the notice. */
 static void test_pending_survives(void **state)
 {
 	struct agent_process *a = started(state, "");
-	struct spop_client *c = opened(a);
+	struct spop_client *c = rig_opened(a);
 	char ticket[128];
 	int log;
 
@@ -265,41 +233,41 @@ static void test_pending_survives(void **state)
 	complete_chunked(c, ticket, "pending");
 	agent_process_signal(a, SIGKILL);
 	assert_int_equal(agent_process_wait(a), -1);
-	closed(c);
+	rig_closed(c);
 	assert_true(agent_process_start(a));
-	c = opened(a);
+	c = rig_opened(a);
 	log = unix_socket(a);
 	expect_verdict(c, "k", "conflict");
 	say(log, "idem=%s,201,--,0,pending", ticket);
 	expect_soon(c, "k", "cached");
 	close(log);
-	closed(c);
+	rig_closed(c);
 }
 
 static void test_no_notice_comes(void **state)
 {
 	struct agent_process *a =
 	    started(state, "[policy default]\nlock-ttl = 4s\n");
-	struct spop_client *c = opened(a);
+	struct spop_client *c = rig_opened(a);
 	char ticket[128];
 
 	proceed(c, "k", ticket);
 	complete_chunked(c, ticket, "pending");
 	expect_soon(c, "k", "unknown");
-	closed(c);
+	rig_closed(c);
 }
 
 static void test_no_notice_comes_to_who_trusts(void **state)
 {
 	struct agent_process *a = started(
 	    state, "[policy default]\nlock-ttl = 4s\nunconfirmed = trust\n");
-	struct spop_client *c = opened(a);
+	struct spop_client *c = rig_opened(a);
 	char ticket[128];
 
 	proceed(c, "k", ticket);
 	complete_chunked(c, ticket, "pending");
 	expect_soon(c, "k", "cached");
-	closed(c);
+	rig_closed(c);
 }
 
 static void test_without_notices_nothing_is_pending(void **state)
@@ -310,10 +278,10 @@ static void test_without_notices_nothing_is_pending(void **state)
 
 	assert_true(agent_process_configure(a, "", ""));
 	assert_true(agent_process_start(a));
-	c = opened(a);
+	c = rig_opened(a);
 	proceed(c, "k", ticket);
 	complete_chunked(c, ticket, "sealed");
-	closed(c);
+	rig_closed(c);
 }
 
 static void test_an_address_in_use_is_said(void **state)
@@ -326,20 +294,17 @@ static void test_an_address_in_use_is_said(void **state)
 	assert_true(agent_process_said(a, "cannot receive on unix:"));
 }
 
-#define PROCESS_TEST(function) \
-	cmocka_unit_test_setup_teardown(function, set_up, tear_down)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    PROCESS_TEST(test_pending_is_confirmed),
-	    PROCESS_TEST(test_every_way_in),
-	    PROCESS_TEST(test_others_change_nothing),
-	    PROCESS_TEST(test_pending_survives),
-	    PROCESS_TEST(test_no_notice_comes),
-	    PROCESS_TEST(test_no_notice_comes_to_who_trusts),
-	    PROCESS_TEST(test_without_notices_nothing_is_pending),
-	    PROCESS_TEST(test_an_address_in_use_is_said),
+	    RIG_TEST(test_pending_is_confirmed),
+	    RIG_TEST(test_every_way_in),
+	    RIG_TEST(test_others_change_nothing),
+	    RIG_TEST(test_pending_survives),
+	    RIG_TEST(test_no_notice_comes),
+	    RIG_TEST(test_no_notice_comes_to_who_trusts),
+	    RIG_TEST(test_without_notices_nothing_is_pending),
+	    RIG_TEST(test_an_address_in_use_is_said),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,59 +1,15 @@
 /* The whole process: start, serve, reload, drain, die, come back. */
 #include <poll.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-#include <cmocka.h>
 
 #include <lmdb.h>
 
-#include "tests/support/agent_process.h"
-#include "tests/support/spop_client.h"
-
-static const char CAPABILITIES[] = "pipelining,async";
-
-static int set_up(void **state)
-{
-	static struct agent_process a;
-
-	*state = &a;
-	return agent_process_init(&a) ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-	return agent_process_fini(*state) ? 0 : -1;
-}
-
-static struct agent_process *started(void **state, const char *agent_options,
-                                     const char *extra)
-{
-	struct agent_process *a = *state;
-
-	assert_true(agent_process_configure(a, agent_options, extra));
-	assert_true(agent_process_start(a));
-	return a;
-}
-
-static struct spop_client *opened(struct agent_process *a)
-{
-	struct spop_client *c = malloc(sizeof(*c));
-
-	assert_non_null(c);
-	assert_true(spop_client_open(c, a->socket, CAPABILITIES));
-	return c;
-}
-
-static void closed(struct spop_client *c)
-{
-	spop_client_close(c);
-	free(c);
-}
+#include "tests/process/rig.h"
 
 static void expect_verdict(struct spop_client *c, const char *key,
                            const char *verdict, struct spop_reply *ret_reply)
@@ -108,8 +64,8 @@ static void expect_replay(struct spop_client *c, const char *key)
 
 static void test_a_request_is_executed_once(void **state)
 {
-	struct agent_process *a = started(state, "", "");
-	struct spop_client *c = opened(a);
+	struct agent_process *a = rig_started(state, "", "");
+	struct spop_client *c = rig_opened(a);
 	struct spop_check other = {.key = "k", .scope = "host", .body = "x"};
 	struct spop_reply reply;
 
@@ -124,13 +80,13 @@ static void test_a_request_is_executed_once(void **state)
 	other.scope = "elsewhere";
 	assert_true(spop_client_check(c, &other, &reply));
 	assert_string_equal(reply.verdict, "proceed");
-	closed(c);
+	rig_closed(c);
 }
 
 static void test_messages_that_are_no_use(void **state)
 {
-	struct agent_process *a = started(state, "", "");
-	struct spop_client *c = opened(a);
+	struct agent_process *a = rig_started(state, "", "");
+	struct spop_client *c = rig_opened(a);
 	struct spop_reply reply;
 	struct spop_check check = {.key = "k", .policy = "no-such"};
 	struct spop_complete complete = {.ticket = "nonsense", .status = 200};
@@ -145,30 +101,30 @@ static void test_messages_that_are_no_use(void **state)
 	assert_string_equal(reply.reason, "no such policy");
 	assert_true(spop_client_complete(c, &complete, &reply));
 	assert_string_equal(reply.outcome, "error");
-	closed(c);
+	rig_closed(c);
 }
 
 /* kill -9 loses nothing that was answered, in either durability. */
 static void killed_and_back(void **state, const char *durability)
 {
-	struct agent_process *a = started(state, "", durability);
-	struct spop_client *c = opened(a);
+	struct agent_process *a = rig_started(state, "", durability);
+	struct spop_client *c = rig_opened(a);
 	struct spop_reply reply;
 
 	execute_once(c, "done");
 	expect_verdict(c, "running", "proceed", &reply);
 	agent_process_signal(a, SIGKILL);
 	assert_int_equal(agent_process_wait(a), -1);
-	closed(c);
+	rig_closed(c);
 
 	assert_true(agent_process_start(a));
-	c = opened(a);
+	c = rig_opened(a);
 	expect_replay(c, "done");
 	expect_verdict(c, "running", "conflict", &(struct spop_reply){0});
 	/* The ticket outlives the process that gave it. */
 	expect_outcome(c, reply.ticket, "stored");
 	expect_replay(c, "running");
-	closed(c);
+	rig_closed(c);
 }
 
 static void test_kill_9_with_durability_commit(void **state)
@@ -183,8 +139,8 @@ static void test_kill_9_with_durability_none(void **state)
 
 static void test_sigterm_drains(void **state)
 {
-	struct agent_process *a = started(state, "", "");
-	struct spop_client *c = opened(a);
+	struct agent_process *a = rig_started(state, "", "");
+	struct spop_client *c = rig_opened(a);
 	struct spoe_frame_head head;
 	struct spoe_span payload;
 	struct spoe_reader r;
@@ -200,15 +156,15 @@ static void test_sigterm_drains(void **state)
 	assert_true(spoe_data_read_kv(&r, &name, &value));
 	assert_true(spoe_span_equal(name, spoe_span_of("status-code")));
 	assert_int_equal(value.uint, 0);
-	closed(c);
+	rig_closed(c);
 	assert_int_equal(agent_process_wait(a), 0);
 	assert_true(agent_process_said(a, "event=stopped"));
 }
 
 static void test_sighup_reloads_policies(void **state)
 {
-	struct agent_process *a = started(state, "", "");
-	struct spop_client *c = opened(a);
+	struct agent_process *a = rig_started(state, "", "");
+	struct spop_client *c = rig_opened(a);
 	struct spop_check check = {.key = "k", .policy = "payments"};
 	struct spop_reply reply;
 
@@ -225,13 +181,13 @@ static void test_sighup_reloads_policies(void **state)
 		usleep(10000);
 	}
 	assert_string_equal(reply.verdict, "proceed");
-	closed(c);
+	rig_closed(c);
 }
 
 static void test_a_bad_reload_changes_nothing(void **state)
 {
-	struct agent_process *a = started(state, "", "[policy payments]\n");
-	struct spop_client *c = opened(a);
+	struct agent_process *a = rig_started(state, "", "[policy payments]\n");
+	struct spop_client *c = rig_opened(a);
 	struct spop_check check = {.key = "k", .policy = "payments"};
 	struct spop_reply reply;
 
@@ -241,12 +197,12 @@ static void test_a_bad_reload_changes_nothing(void **state)
 	assert_true(agent_process_said(a, "bogus"));
 	assert_true(spop_client_check(c, &check, &reply));
 	assert_string_equal(reply.verdict, "proceed");
-	closed(c);
+	rig_closed(c);
 }
 
 static void test_a_reload_says_what_needs_a_restart(void **state)
 {
-	struct agent_process *a = started(state, "threads = 1", "");
+	struct agent_process *a = rig_started(state, "threads = 1", "");
 
 	assert_true(agent_process_configure(a, "threads = 2", ""));
 	agent_process_signal(a, SIGHUP);
@@ -261,15 +217,15 @@ static void test_a_reload_says_what_needs_a_restart(void **state)
 
 static void test_sigusr1_logs_the_counters(void **state)
 {
-	struct agent_process *a = started(state, "", "");
-	struct spop_client *c = opened(a);
+	struct agent_process *a = rig_started(state, "", "");
+	struct spop_client *c = rig_opened(a);
 
 	execute_once(c, "k");
 	expect_replay(c, "k");
 	agent_process_signal(a, SIGUSR1);
 	assert_true(agent_process_said(a, "proceed=1 cached=1"));
 	assert_true(agent_process_said(a, "store=lmdb granted=1"));
-	closed(c);
+	rig_closed(c);
 }
 
 static void test_systemd_hands_over_the_socket(void **state)
@@ -286,9 +242,9 @@ static void test_systemd_hands_over_the_socket(void **state)
 	    bind(a->listen_fd, (struct sockaddr *)&address, sizeof(address)),
 	    0);
 	assert_int_equal(listen(a->listen_fd, 16), 0);
-	started(state, "", "");
+	rig_started(state, "", "");
 	close(a->listen_fd);
-	assert_true(spop_client_open(&c, other, CAPABILITIES));
+	assert_true(spop_client_open(&c, other, RIG_CAPABILITIES));
 	execute_once(&c, "k");
 	spop_client_close(&c);
 	/* The configured socket was not opened. */
@@ -300,7 +256,7 @@ static void test_the_watchdog_is_fed(void **state)
 	struct agent_process *a = *state;
 
 	a->watchdog = true;
-	started(state, "threads = 2", "");
+	rig_started(state, "threads = 2", "");
 	assert_true(agent_process_notified(a, "WATCHDOG=1"));
 	assert_true(agent_process_notified(a, "WATCHDOG=1"));
 }
@@ -309,13 +265,13 @@ static void test_the_watchdog_is_fed(void **state)
 static void test_one_proceeds(void **state)
 {
 	enum { CLIENTS = 40, ROUNDS = 10 };
-	struct agent_process *a = started(state, "threads = 4", "");
+	struct agent_process *a = rig_started(state, "threads = 4", "");
 	static struct spop_client clients[CLIENTS];
 	int proceeded = 0;
 
 	for (int i = 0; i < CLIENTS; i++)
 		assert_true(
-		    spop_client_open(&clients[i], a->socket, CAPABILITIES));
+		    spop_client_open(&clients[i], a->socket, RIG_CAPABILITIES));
 	for (int round = 0; round < ROUNDS; round++) {
 		char key[16];
 		struct spop_check check = {.key = key};
@@ -341,18 +297,18 @@ static void test_one_proceeds(void **state)
 
 static void test_connections_beyond_the_limit_wait(void **state)
 {
-	struct agent_process *a = started(state, "max-connections = 2", "");
-	struct spop_client *first = opened(a);
-	struct spop_client *second = opened(a);
+	struct agent_process *a = rig_started(state, "max-connections = 2", "");
+	struct spop_client *first = rig_opened(a);
+	struct spop_client *second = rig_opened(a);
 	struct spop_client third;
 
 	assert_true(spop_client_connect(&third, a->socket));
 	assert_true(agent_process_said(a, "event=connections-full"));
-	closed(first);
-	assert_true(spop_client_hello(&third, CAPABILITIES));
+	rig_closed(first);
+	assert_true(spop_client_hello(&third, RIG_CAPABILITIES));
 	execute_once(&third, "k");
 	spop_client_close(&third);
-	closed(second);
+	rig_closed(second);
 }
 
 static MDB_txn *hold_the_store(struct agent_process *a, MDB_env **ret_env)
@@ -371,8 +327,8 @@ static MDB_txn *hold_the_store(struct agent_process *a, MDB_env **ret_env)
  * back (promises 1 and 4). */
 static void test_a_stuck_store_is_an_error(void **state)
 {
-	struct agent_process *a = started(state, "", "");
-	struct spop_client *c = opened(a);
+	struct agent_process *a = rig_started(state, "", "");
+	struct spop_client *c = rig_opened(a);
 	struct spop_reply reply;
 	MDB_env *env;
 	MDB_txn *txn;
@@ -398,15 +354,15 @@ static void test_a_stuck_store_is_an_error(void **state)
 		usleep(10000);
 	}
 	assert_string_equal(reply.verdict, "proceed");
-	closed(c);
+	rig_closed(c);
 }
 
 /* The asker goes away while its claim waits: nobody was told, nobody holds the
  * lock. */
 static void test_a_lock_nobody_was_told_of_is_given_back(void **state)
 {
-	struct agent_process *a = started(state, "", "");
-	struct spop_client *c = opened(a);
+	struct agent_process *a = rig_started(state, "", "");
+	struct spop_client *c = rig_opened(a);
 	struct spop_check check = {.key = "k", .scope = "host"};
 	struct spop_reply reply;
 	MDB_env *env;
@@ -415,8 +371,8 @@ static void test_a_lock_nobody_was_told_of_is_given_back(void **state)
 	assert_true(spop_client_send_check(c, &check));
 	/* It was read when a later frame of the same connection is answered. */
 	expect_verdict(c, NULL, "missing", &reply);
-	closed(c);
-	c = opened(a);
+	rig_closed(c);
+	c = rig_opened(a);
 	mdb_txn_abort(txn);
 	mdb_env_close(env);
 	for (int i = 0; i < 3000; i++) {
@@ -426,7 +382,7 @@ static void test_a_lock_nobody_was_told_of_is_given_back(void **state)
 		usleep(10000);
 	}
 	assert_string_equal(reply.verdict, "proceed");
-	closed(c);
+	rig_closed(c);
 }
 
 /* Waits until the agent has closed its end. */
@@ -443,11 +399,11 @@ static void expect_hang_up(struct spop_client *c)
 static void test_a_peer_that_takes_no_answer(void **state)
 {
 	enum { ROUNDS = 20, CHECKS = 20 };
-	struct agent_process *a = started(state, "", "");
+	struct agent_process *a = rig_started(state, "", "");
 	struct spop_client *c;
 
 	for (int round = 0; round < ROUNDS; round++) {
-		c = opened(a);
+		c = rig_opened(a);
 		/* Writing to us fails from now on; reading from us does not. */
 		assert_int_equal(shutdown(c->fd, SHUT_RD), 0);
 		for (int i = 0; i < CHECKS; i++) {
@@ -459,21 +415,22 @@ static void test_a_peer_that_takes_no_answer(void **state)
 				break; /* it has hung up already */
 		}
 		expect_hang_up(c);
-		closed(c);
+		rig_closed(c);
 	}
-	c = opened(a);
+	c = rig_opened(a);
 	execute_once(c, "k");
 	expect_replay(c, "k");
-	closed(c);
+	rig_closed(c);
 }
 
 static void test_locks_end_and_old_tickets_are_lost(void **state)
 {
 	/* The second lock is long: what is shown does not depend on speed. */
-	struct agent_process *a = started(state, "answer-timeout = 2900ms",
-	                                  "durability = none\n"
-	                                  "[policy short]\nlock-ttl = 3s\n");
-	struct spop_client *c = opened(a);
+	struct agent_process *a =
+	    rig_started(state, "answer-timeout = 2900ms",
+	                "durability = none\n"
+	                "[policy short]\nlock-ttl = 3s\n");
+	struct spop_client *c = rig_opened(a);
 	struct spop_check check = {.key = "k", .policy = "short"};
 	struct spop_reply first;
 	struct spop_reply second;
@@ -490,7 +447,7 @@ static void test_locks_end_and_old_tickets_are_lost(void **state)
 	assert_string_not_equal(first.ticket, second.ticket);
 	expect_outcome(c, first.ticket, "lost");
 	expect_outcome(c, second.ticket, "stored");
-	closed(c);
+	rig_closed(c);
 }
 
 static void test_the_command_line(void **state)
@@ -538,7 +495,7 @@ static void test_a_store_that_cannot_open_is_said(void **state)
 
 static void test_an_address_in_use_is_said(void **state)
 {
-	struct agent_process *a = started(state, "", "");
+	struct agent_process *a = rig_started(state, "", "");
 	struct agent_process second = *a;
 	const char *run[] = {"spoa-idempotency", "-c", a->config, NULL};
 
@@ -547,32 +504,29 @@ static void test_an_address_in_use_is_said(void **state)
 	assert_true(agent_process_said(a, a->socket));
 }
 
-#define PROCESS_TEST(function) \
-	cmocka_unit_test_setup_teardown(function, set_up, tear_down)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    PROCESS_TEST(test_a_request_is_executed_once),
-	    PROCESS_TEST(test_messages_that_are_no_use),
-	    PROCESS_TEST(test_kill_9_with_durability_commit),
-	    PROCESS_TEST(test_kill_9_with_durability_none),
-	    PROCESS_TEST(test_sigterm_drains),
-	    PROCESS_TEST(test_sighup_reloads_policies),
-	    PROCESS_TEST(test_a_bad_reload_changes_nothing),
-	    PROCESS_TEST(test_a_reload_says_what_needs_a_restart),
-	    PROCESS_TEST(test_sigusr1_logs_the_counters),
-	    PROCESS_TEST(test_systemd_hands_over_the_socket),
-	    PROCESS_TEST(test_the_watchdog_is_fed),
-	    PROCESS_TEST(test_one_proceeds),
-	    PROCESS_TEST(test_connections_beyond_the_limit_wait),
-	    PROCESS_TEST(test_a_stuck_store_is_an_error),
-	    PROCESS_TEST(test_a_lock_nobody_was_told_of_is_given_back),
-	    PROCESS_TEST(test_a_peer_that_takes_no_answer),
-	    PROCESS_TEST(test_locks_end_and_old_tickets_are_lost),
-	    PROCESS_TEST(test_the_command_line),
-	    PROCESS_TEST(test_a_store_that_cannot_open_is_said),
-	    PROCESS_TEST(test_an_address_in_use_is_said),
+	    RIG_TEST(test_a_request_is_executed_once),
+	    RIG_TEST(test_messages_that_are_no_use),
+	    RIG_TEST(test_kill_9_with_durability_commit),
+	    RIG_TEST(test_kill_9_with_durability_none),
+	    RIG_TEST(test_sigterm_drains),
+	    RIG_TEST(test_sighup_reloads_policies),
+	    RIG_TEST(test_a_bad_reload_changes_nothing),
+	    RIG_TEST(test_a_reload_says_what_needs_a_restart),
+	    RIG_TEST(test_sigusr1_logs_the_counters),
+	    RIG_TEST(test_systemd_hands_over_the_socket),
+	    RIG_TEST(test_the_watchdog_is_fed),
+	    RIG_TEST(test_one_proceeds),
+	    RIG_TEST(test_connections_beyond_the_limit_wait),
+	    RIG_TEST(test_a_stuck_store_is_an_error),
+	    RIG_TEST(test_a_lock_nobody_was_told_of_is_given_back),
+	    RIG_TEST(test_a_peer_that_takes_no_answer),
+	    RIG_TEST(test_locks_end_and_old_tickets_are_lost),
+	    RIG_TEST(test_the_command_line),
+	    RIG_TEST(test_a_store_that_cannot_open_is_said),
+	    RIG_TEST(test_an_address_in_use_is_said),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,59 +1,15 @@
 /* Repetitions that wait for their first request, at the whole process: beside
  * each other on one connection, on several threads, and at two agents. */
 #include <poll.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include <cmocka.h>
 
-#include "tests/support/agent_process.h"
-#include "tests/support/spop_client.h"
-
-static const char CAPABILITIES[] = "pipelining,async";
+#include "tests/process/rig.h"
 
 /* Who waits looks by himself when his time is over, and not before. */
 #define WOKEN_ONLY "processing-timeout = 10m\nwait-interval = 1h\n"
 #define WAITS      "[policy default]\nwait = 5m\n"
-
-static int set_up(void **state)
-{
-	static struct agent_process a;
-
-	*state = &a;
-	return agent_process_init(&a) ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-	return agent_process_fini(*state) ? 0 : -1;
-}
-
-static struct agent_process *started(void **state, const char *agent_options,
-                                     const char *extra)
-{
-	struct agent_process *a = *state;
-
-	assert_true(agent_process_configure(a, agent_options, extra));
-	assert_true(agent_process_start(a));
-	return a;
-}
-
-static struct spop_client *opened(struct agent_process *a)
-{
-	struct spop_client *c = malloc(sizeof(*c));
-
-	assert_non_null(c);
-	assert_true(spop_client_open(c, a->socket, CAPABILITIES));
-	return c;
-}
-
-static void closed(struct spop_client *c)
-{
-	spop_client_close(c);
-	free(c);
-}
 
 /* `res.hdrs_bin` with Content-Length: 1. */
 static const uint8_t HEADERS[] = "\016content-length\0011\000";
@@ -117,8 +73,8 @@ static void test_the_response_gets_through(void **state)
 {
 	enum { DUPLICATES = 200, MAY_WAIT = 48 /* of 64, max-in-flight */ };
 	struct agent_process *a =
-	    started(state, WOKEN_ONLY "max-waiters-per-key = 1000", WAITS);
-	struct spop_client *c = opened(a);
+	    rig_started(state, WOKEN_ONLY "max-waiters-per-key = 1000", WAITS);
+	struct spop_client *c = rig_opened(a);
 	struct spop_reply first, reply;
 	struct spop_complete message;
 	int cached = 0, conflicts = 0, stored = 0;
@@ -138,7 +94,7 @@ static void test_the_response_gets_through(void **state)
 	assert_int_equal(stored, 1);
 	assert_int_equal(cached + conflicts, DUPLICATES);
 	assert_in_range(cached, 1, MAY_WAIT);
-	closed(c);
+	rig_closed(c);
 }
 
 /* On four threads, again and again: one is executed each time the lock is
@@ -147,15 +103,15 @@ static void test_one_of_many_proceeds(void **state)
 {
 	enum { CLIENTS = 24, FAILURES = 5 };
 	struct agent_process *a =
-	    started(state, WOKEN_ONLY "threads = 4", WAITS);
+	    rig_started(state, WOKEN_ONLY "threads = 4", WAITS);
 	struct spop_client *clients[CLIENTS];
-	struct spop_client *completer = opened(a);
+	struct spop_client *completer = rig_opened(a);
 	struct spop_reply first, reply;
 
 	assert_true(spop_client_check(completer, &check, &first));
 	assert_string_equal(first.verdict, "proceed");
 	for (int i = 0; i < CLIENTS; i++) {
-		clients[i] = opened(a);
+		clients[i] = rig_opened(a);
 		ask(clients[i]);
 	}
 	for (int failure = 0; failure < FAILURES; failure++) {
@@ -165,7 +121,7 @@ static void test_one_of_many_proceeds(void **state)
 		who = readable(clients, CLIENTS, SPOP_CLIENT_TIMEOUT_MS);
 		assert_true(who >= 0);
 		expect(clients[who], "proceed", &first);
-		closed(clients[who]);
+		rig_closed(clients[who]);
 		clients[who] = NULL;
 	}
 	assert_int_equal(readable(clients, CLIENTS, 0), -1);
@@ -174,19 +130,19 @@ static void test_one_of_many_proceeds(void **state)
 		if (!clients[i])
 			continue;
 		expect(clients[i], "cached", &reply);
-		closed(clients[i]);
+		rig_closed(clients[i]);
 	}
-	closed(completer);
+	rig_closed(completer);
 }
 
 /* The place of who goes away is free at once. */
 static void test_a_connection_that_closes_frees_its_place(void **state)
 {
 	struct agent_process *a =
-	    started(state, WOKEN_ONLY "max-waiters = 1", WAITS);
-	struct spop_client *first = opened(a);
-	struct spop_client *second = opened(a);
-	struct spop_client *third = opened(a);
+	    rig_started(state, WOKEN_ONLY "max-waiters = 1", WAITS);
+	struct spop_client *first = rig_opened(a);
+	struct spop_client *second = rig_opened(a);
+	struct spop_client *third = rig_opened(a);
 	struct spop_reply ticket, reply;
 
 	ask(first);
@@ -195,23 +151,23 @@ static void test_a_connection_that_closes_frees_its_place(void **state)
 	assert_true(agent_process_said_on(a, SIGUSR1, " waits=1 "));
 	assert_true(spop_client_check(third, &check, &reply));
 	assert_string_equal(reply.verdict, "conflict");
-	closed(second);
+	rig_closed(second);
 	assert_true(agent_process_said_on(a, SIGUSR1, " waits_gone=1 "));
 	ask(third);
 	assert_true(agent_process_said_on(a, SIGUSR1, " waits=2 "));
 	complete(first, ticket.ticket, 201, "stored");
 	expect(third, "cached", &reply);
-	closed(first);
-	closed(third);
+	rig_closed(first);
+	rig_closed(third);
 }
 
 /* A waiter keeps the policy it came with. */
 static void test_a_reload_wakes_nobody(void **state)
 {
-	struct agent_process *a = started(state, WOKEN_ONLY, WAITS);
-	struct spop_client *first = opened(a);
-	struct spop_client *second = opened(a);
-	struct spop_client *third = opened(a);
+	struct agent_process *a = rig_started(state, WOKEN_ONLY, WAITS);
+	struct spop_client *first = rig_opened(a);
+	struct spop_client *second = rig_opened(a);
+	struct spop_client *third = rig_opened(a);
 	struct spop_reply ticket, reply;
 
 	ask(first);
@@ -228,9 +184,9 @@ static void test_a_reload_wakes_nobody(void **state)
 	assert_int_equal(readable(&second, 1, 0), -1);
 	complete(first, ticket.ticket, 201, "stored");
 	expect(second, "cached", &reply);
-	closed(first);
-	closed(second);
-	closed(third);
+	rig_closed(first);
+	rig_closed(second);
+	rig_closed(third);
 }
 
 /* Two agents with one store: what is settled at the one is seen at the other
@@ -238,9 +194,9 @@ static void test_a_reload_wakes_nobody(void **state)
 static void test_another_agent_settles(void **state)
 {
 	struct agent_process *a =
-	    started(state, "processing-timeout = 10m", WAITS);
+	    rig_started(state, "processing-timeout = 10m", WAITS);
 	struct agent_process other;
-	struct spop_client *first = opened(a);
+	struct spop_client *first = rig_opened(a);
 	struct spop_client *second;
 	struct spop_reply ticket, reply;
 
@@ -249,7 +205,7 @@ static void test_another_agent_settles(void **state)
 	assert_true(
 	    agent_process_configure(&other, "processing-timeout = 10m", WAITS));
 	assert_true(agent_process_start(&other));
-	second = opened(&other);
+	second = rig_opened(&other);
 
 	ask(first);
 	expect(first, "proceed", &ticket);
@@ -260,17 +216,17 @@ static void test_another_agent_settles(void **state)
 	agent_process_signal(&other, SIGUSR1);
 	assert_true(agent_process_said(&other, " waits_over=0 waits_gone=0 "
 	                                       "wait_wakes=0"));
-	closed(first);
-	closed(second);
+	rig_closed(first);
+	rig_closed(second);
 	assert_true(agent_process_fini(&other));
 }
 
 /* A stop is not held up, and the drain ends well. */
 static void test_a_stop_ends_all_waits(void **state)
 {
-	struct agent_process *a = started(state, WOKEN_ONLY, WAITS);
-	struct spop_client *first = opened(a);
-	struct spop_client *second = opened(a);
+	struct agent_process *a = rig_started(state, WOKEN_ONLY, WAITS);
+	struct spop_client *first = rig_opened(a);
+	struct spop_client *second = rig_opened(a);
 	struct spop_reply ticket, reply;
 
 	ask(first);
@@ -281,22 +237,19 @@ static void test_a_stop_ends_all_waits(void **state)
 	expect(second, "conflict", &reply);
 	assert_true(reply.retry_after >= 1);
 	assert_int_equal(agent_process_wait(a), 0);
-	closed(first);
-	closed(second);
+	rig_closed(first);
+	rig_closed(second);
 }
-
-#define PROCESS_TEST(function) \
-	cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    PROCESS_TEST(test_the_response_gets_through),
-	    PROCESS_TEST(test_one_of_many_proceeds),
-	    PROCESS_TEST(test_a_connection_that_closes_frees_its_place),
-	    PROCESS_TEST(test_a_reload_wakes_nobody),
-	    PROCESS_TEST(test_another_agent_settles),
-	    PROCESS_TEST(test_a_stop_ends_all_waits),
+	    RIG_TEST(test_the_response_gets_through),
+	    RIG_TEST(test_one_of_many_proceeds),
+	    RIG_TEST(test_a_connection_that_closes_frees_its_place),
+	    RIG_TEST(test_a_reload_wakes_nobody),
+	    RIG_TEST(test_another_agent_settles),
+	    RIG_TEST(test_a_stop_ends_all_waits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

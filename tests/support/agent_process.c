@@ -1,7 +1,6 @@
 #include "tests/support/agent_process.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
@@ -14,6 +13,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "tests/support/directory.h"
 
 enum { BOUND_MS = 30000, STEP_MS = 10 };
 
@@ -66,15 +67,6 @@ static const char *read_output(struct agent_process *a)
 	return content;
 }
 
-static int remove_one(const char *path, const struct stat *s, int type,
-                      struct FTW *ftw)
-{
-	(void)s;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 /* The end of a healthy agent: stopped by SIGTERM, exit status 0. */
 static bool stop_well(struct agent_process *a)
 {
@@ -101,7 +93,7 @@ bool agent_process_fini(struct agent_process *a)
 
 	if (a->notify_fd >= 0)
 		close(a->notify_fd);
-	nftw(a->directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	directory_remove(a->directory);
 	return well;
 }
 

@@ -1,10 +1,11 @@
 #include "tests/support/certificates.h"
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include "tests/support/directory.h"
 
 bool certificates_init(struct certificates *c)
 {
@@ -18,18 +19,9 @@ bool certificates_init(struct certificates *c)
 	return system(command) == 0; /* NOLINT: a command of our own */
 }
 
-static int remove_one(const char *path, const struct stat *s, int type,
-                      struct FTW *ftw)
-{
-	(void)s;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 void certificates_fini(struct certificates *c)
 {
-	nftw(c->directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	directory_remove(c->directory);
 }
 
 const char *certificates_file(const struct certificates *c, int slot,

@@ -1,7 +1,6 @@
 #include "tests/support/redis_process.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <hiredis/hiredis.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -17,6 +16,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "tests/support/directory.h"
 
 enum {
 	PORT_FIRST = 10000,
@@ -322,22 +323,13 @@ bool redis_process_start(struct redis_process *r,
 	return false;
 }
 
-static int remove_one(const char *path, const struct stat *s, int type,
-                      struct FTW *ftw)
-{
-	(void)s;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 void redis_process_fini(struct redis_process *r)
 {
 	if (!r->directory[0])
 		return;
 	redis_process_kill(r);
 	release_ports(r);
-	nftw(r->directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	directory_remove(r->directory);
 	r->directory[0] = '\0';
 }
 
