@@ -7,7 +7,7 @@ paths='(^|[^[:alnum:]_.~/-])/(work|home|root|check|mnt|Users|builds)/[[:alnum:]_
 hosts='(localhost|api|upstream|127\.[0-9.]+|0\.0\.0\.0|\[::1?\]|[a-z0-9.-]*example(\.(com|net|org))?'
 hosts+='|[a-z0-9.-]*\.(test|invalid)|([a-z]+\.)?(haproxy\.(org|com)|rfc-editor\.org'
 hosts+='|ietf\.org|apache\.org|debian\.org|keepachangelog\.com|semver\.org'
-hosts+='|freedesktop\.org))'
+hosts+='|freedesktop\.org|github\.com|gofiber\.io|aws\.amazon\.com)|brandur\.org)'
 
 bad=0
 while read -r hit; do
