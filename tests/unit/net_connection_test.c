@@ -1,29 +1,6 @@
 /* One connection: HELLO, NOTIFY and ACK, how it ends, and that one frame is
  * one write. */
-#include "tests/unit/net_rig.h"
-
-static struct rig rig;
-static struct peer p;
-
-static int start(void **state)
-{
-	(void)state;
-	rig_init(&rig);
-	p.size = 0;
-	return 0;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	rig_fini(&rig);
-	return 0;
-}
-
-static bool one_waits(struct rig *r)
-{
-	return r->n_waiting == 1;
-}
+#include "tests/unit/net_stage.h"
 
 static bool two_wait(struct rig *r)
 {

@@ -2,25 +2,7 @@
  * agent, each gets its DISCONNECT where there is one, and every NOTIFY is
  * answered or gone, once. */
 #include "agent/net/connection_private.h"
-#include "tests/unit/net_rig.h"
-
-static struct rig rig;
-static struct peer p;
-
-static int start(void **state)
-{
-	(void)state;
-	rig_init(&rig);
-	p.size = 0;
-	return 0;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	rig_fini(&rig);
-	return 0;
-}
+#include "tests/unit/net_stage.h"
 
 /* --- strangers --- */
 
@@ -106,11 +88,6 @@ static void a_fragment_ends_with_its_status(void **state)
 	rig_until(&rig, rig_closed);
 	assert_int_equal(rig.end, CONNECTION_END_PROTOCOL);
 	assert_int_equal(rig.status, SPOE_STATUS_FRAGMENTATION);
-}
-
-static bool one_waits(struct rig *r)
-{
-	return r->n_waiting == 1;
 }
 
 static void a_frame_over_the_agreed_size(void **state)

@@ -1,25 +1,7 @@
 /* Back-pressure: the bound on NOTIFYs in flight, peers that do not read, large
  * frames; and that memory follows what is really there. */
 #include "agent/net/connection_private.h"
-#include "tests/unit/net_rig.h"
-
-static struct rig rig;
-static struct peer p;
-
-static int start(void **state)
-{
-	(void)state;
-	rig_init(&rig);
-	p.size = 0;
-	return 0;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	rig_fini(&rig);
-	return 0;
-}
+#include "tests/unit/net_stage.h"
 
 static void notify_many(size_t first, size_t count)
 {
@@ -336,11 +318,6 @@ static void hello_of_size(uint32_t size)
 	rig_say(&rig, &p);
 	rig_until(&rig, rig_ready);
 	rig.client.at = rig.client.size;
-}
-
-static bool one_waits(struct rig *r)
-{
-	return r->n_waiting == 1;
 }
 
 static void frames_of_16_mib(void **state)

@@ -3,12 +3,10 @@
 #include "agent/net/address.h"
 #include "agent/net/listener.h"
 #include "agent/net/server.h"
-#include "tests/unit/net_rig.h"
+#include "tests/unit/net_stage.h"
 
 enum { PEERS_MAX = 200 };
 
-static struct rig rig;
-static struct peer p;
 static struct server *server;
 static struct listener *doors[2];
 static struct address addresses[2];
@@ -64,17 +62,8 @@ static void open_server(uint64_t hello_ms, uint64_t idle_ms)
 	open_door(1, name);
 }
 
-static int start(void **state)
+static int stop_server(void **state)
 {
-	(void)state;
-	rig_init(&rig);
-	p.size = 0;
-	return 0;
-}
-
-static int stop(void **state)
-{
-	(void)state;
 	for (size_t i = 0; i < 2; i++) {
 		listener_free(doors[i]);
 		doors[i] = NULL;
@@ -84,8 +73,7 @@ static int stop(void **state)
 	for (size_t i = 0; i < n_peers; i++)
 		rig_client_fini(&peers[i]);
 	n_peers = 0;
-	rig_fini(&rig);
-	return 0;
+	return stop(state);
 }
 
 static struct rig_client *visit(size_t door)
@@ -322,7 +310,7 @@ static void freeing_none_is_fine(void **state)
 	server_free(NULL);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop_server)
 
 int main(void)
 {

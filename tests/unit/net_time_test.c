@@ -1,27 +1,16 @@
 /* Time-outs, with the clock in the test's hands. */
 #include "agent/net/connection_private.h"
-#include "tests/unit/net_rig.h"
+#include "tests/unit/net_stage.h"
 
-static struct rig rig;
-static struct peer p;
 static uint64_t now_ms;
 
-static int start(void **state)
+static int start_connected(void **state)
 {
-	(void)state;
-	rig_init(&rig);
+	start(state);
 	rig.options.hello_timeout_ms = 1000;
 	rig.options.idle_timeout_ms = 5000;
 	rig_connect(&rig, SOCK_STREAM);
-	p.size = 0;
 	now_ms = 123456;
-	return 0;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	rig_fini(&rig);
 	return 0;
 }
 
@@ -31,11 +20,6 @@ static void tick(uint64_t later_ms)
 	if (rig.connection)
 		connection_tick(rig.connection, now_ms);
 	rig_turn(&rig);
-}
-
-static bool one_waits(struct rig *r)
-{
-	return r->n_waiting == 1;
 }
 
 static void notify_one(void)
@@ -159,7 +143,7 @@ static void a_peer_that_lingers(void **state)
 	assert_int_equal(rig.notified, 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start_connected, stop)
 
 int main(void)
 {

@@ -3,10 +3,8 @@
 
 #include "agent/net/tls.h"
 #include "tests/support/certificates.h"
-#include "tests/unit/net_rig.h"
+#include "tests/unit/net_stage.h"
 
-static struct rig rig;
-static struct peer p;
 static struct certificates certificates;
 static struct tls *tls;
 
@@ -32,12 +30,11 @@ static int unload(void **state)
 }
 
 /* The client's end is plain: what speaks TLS there is the test's affair. */
-static int start(void **state)
+static int start_tls(void **state)
 {
 	int fds[2];
 
-	(void)state;
-	rig_init(&rig);
+	start(state);
 	rig.options.hello_timeout_ms = 1000;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
 	fcntl(fds[0], F_SETFL, O_NONBLOCK);
@@ -45,14 +42,6 @@ static int start(void **state)
 	                                &rig.buffers, &rig.counters);
 	assert_non_null(rig.connection);
 	rig_client_init(&rig.client, rig.loop, fds[1], false);
-	p.size = 0;
-	return 0;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	rig_fini(&rig);
 	return 0;
 }
 
@@ -182,11 +171,12 @@ static void a_session_from_hello_to_disconnect(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(plain_spop_is_refused, start, stop),
-	    cmocka_unit_test_setup_teardown(a_stalled_handshake_ends, start,
+	    cmocka_unit_test_setup_teardown(plain_spop_is_refused, start_tls,
+	                                    stop),
+	    cmocka_unit_test_setup_teardown(a_stalled_handshake_ends, start_tls,
 	                                    stop),
 	    cmocka_unit_test_setup_teardown(a_session_from_hello_to_disconnect,
-	                                    start, stop),
+	                                    start_tls, stop),
 	};
 
 	return cmocka_run_group_tests(tests, load, unload);
