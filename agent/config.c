@@ -26,6 +26,7 @@ static void free_config(struct config *config)
 			config_value_clear(o, &config->policies[j]);
 	}
 	tls_unref(config->redis.tls);
+	keyring_free(config->keyring);
 	free(config->path);
 	free(config);
 }

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "agent/core/keyring.h"
 #include "agent/core/policy.h"
 #include "agent/log.h"
 #include "agent/net/address.h"
@@ -20,6 +21,8 @@ enum {
 	CONFIG_POLICIES_MAX = 64,
 	CONFIG_PASSWORD_SIZE = 512,
 };
+
+enum config_plain { CONFIG_PLAIN_ACCEPT, CONFIG_PLAIN_REFUSE };
 
 enum config_eviction { CONFIG_EVICTION_REFUSE, CONFIG_EVICTION_ALLOW };
 
@@ -62,6 +65,11 @@ struct config {
 	char *store_path;
 	enum store_durability store_durability;
 	uint64_t store_max_size;
+
+	/* [encryption] */
+	char *encryption_key_file;
+	enum config_plain encryption_plain;
+	struct keyring *keyring; /* owned; NULL: nothing is encrypted */
 
 	/* [redis] */
 	enum redis_mode redis_mode;

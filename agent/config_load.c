@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "agent/config_encryption.h"
 #include "agent/config_loader.h"
 #include "agent/config_redis.h"
 #include "agent/config_value.h"
@@ -174,6 +175,17 @@ static void check_retry_after(struct config_loader *l, size_t index)
 		    policy->name);
 }
 
+static void finish_encryption(struct config_loader *l)
+{
+	const unsigned *lines = l->sections[CONFIG_SECTION_ENCRYPTION].lines;
+	char what[CONFIG_LOADER_WHAT_MAX];
+
+	if (config_encryption_finish(l->config, what, sizeof(what)) < 0)
+		config_loader_complain(
+		    l, lines[CONFIG_ENCRYPTION_encryption_key_file],
+		    "[encryption] key-file: %s", what);
+}
+
 /* What is needed of [redis] only when it is used. */
 static void finish_redis(struct config_loader *l)
 {
@@ -255,6 +267,8 @@ static void finish(struct config_loader *l)
 		check_tls(l);
 	if (!l->mistakes)
 		finish_redis(l);
+	if (!l->mistakes)
+		finish_encryption(l);
 }
 
 /* Reads `in`, NULL for nothing, into l->config. */

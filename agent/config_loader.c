@@ -207,8 +207,8 @@ static void complain_of_section(struct config_loader *l, unsigned line,
 		config_loader_complain(
 		    l, line,
 		    "[%s]: there is no such section; expected [agent], "
-		    "[log], [store], [tls], [redis], [notices] or [policy "
-		    "NAME]",
+		    "[log], [store], [encryption], [tls], [redis], "
+		    "[notices] or [policy NAME]",
 		    shown);
 	else
 		config_loader_complain(

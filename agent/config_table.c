@@ -42,6 +42,12 @@ static const struct config_choice switches[] = {
     {0},
 };
 
+static const struct config_choice encryption_plains[] = {
+    {"accept", CONFIG_PLAIN_ACCEPT},
+    {"refuse", CONFIG_PLAIN_REFUSE},
+    {0},
+};
+
 static const struct config_choice redis_modes[] = {
     {"single", REDIS_MODE_SINGLE},
     {"sentinel", REDIS_MODE_SENTINEL},
@@ -113,13 +119,14 @@ static const struct config_choice unconfirmeds[] = {
 /* --- the table --- */
 
 /* What a section's fields are of. */
-#define OBJECT_AGENT   struct config
-#define OBJECT_LOG     struct config
-#define OBJECT_STORE   struct config
-#define OBJECT_REDIS   struct config
-#define OBJECT_NOTICES struct config
-#define OBJECT_TLS     struct config
-#define OBJECT_POLICY  struct policy
+#define OBJECT_AGENT      struct config
+#define OBJECT_LOG        struct config
+#define OBJECT_STORE      struct config
+#define OBJECT_ENCRYPTION struct config
+#define OBJECT_REDIS      struct config
+#define OBJECT_NOTICES    struct config
+#define OBJECT_TLS        struct config
+#define OBJECT_POLICY     struct policy
 
 const struct config_option config_table_options[CONFIG_OPTION_COUNT] = {
 #define SECTION(id, name, help)

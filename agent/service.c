@@ -230,6 +230,9 @@ static void on_store_done(struct store_call *call,
 	    .type = EXCHANGE_ANSWER,
 	    .now_ms = clock_now_ms(),
 	    .answer = answer,
+	    /* The one in force: it may have been encrypted with a key that
+	     * came after the request. */
+	    .keyring = p->service->config->keyring,
 	};
 
 	waiters_heed(p->service->waiters, &call->op, answer);
@@ -367,6 +370,7 @@ static void start_complete(struct service *s, struct notify *n,
 	    .timeout_ms = s->config->answer_timeout_ms,
 	    .ticket = ticket,
 	    .response = response,
+	    .keyring = s->config->keyring,
 	};
 	enum reason reason = REASON_OVERLOADED;
 	struct pending *p = NULL;

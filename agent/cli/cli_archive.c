@@ -97,15 +97,13 @@ static enum cli_archive_read take(struct cli_record *record, size_t head_size,
 {
 	const struct spoe_span response =
 	    spoe_span(record->bytes + head_size, response_size);
-	struct record_response ignored;
 	size_t size;
 
 	if (record_decode_head(spoe_span(record->bytes, head_size),
 	                       &record->record, &size) != REASON_NONE ||
 	    size != response_size)
 		return CLI_ARCHIVE_DAMAGED;
-	if (size > 0 &&
-	    record_decode_response(response, &ignored) != REASON_NONE)
+	if (size > 0 && record_check_response(response) != REASON_NONE)
 		return CLI_ARCHIVE_DAMAGED;
 	record->record.response = response;
 	return CLI_ARCHIVE_RECORD;

@@ -138,12 +138,51 @@ static bool encode_response(struct exchange *x,
 	return true;
 }
 
+/* `encoded`, in x->response, becomes what the store may see. */
+static enum reason encrypt_response(struct exchange *x,
+                                    const struct exchange_event *event,
+                                    struct spoe_span *encoded)
+{
+	struct record record = {.response = *encoded};
+	struct spoe_writer encrypted;
+	enum reason reason;
+
+	memcpy(record.owner, event->ticket->owner, RECORD_OWNER_SIZE);
+	reason = keyring_encrypt(event->keyring, event->ticket->record_key,
+	                         &record, &encrypted);
+	if (reason != REASON_NONE)
+		return reason;
+	free(x->response);
+	x->response = encrypted.data;
+	*encoded = spoe_span(encrypted.data, encrypted.size);
+	return REASON_NONE;
+}
+
+static enum reason keep_response(struct exchange *x,
+                                 const struct exchange_event *event,
+                                 const struct idem_response *response,
+                                 struct spoe_span *ret_encoded)
+{
+	struct spoe_span encoded;
+	enum reason reason = REASON_NONE;
+
+	if (!encode_response(x, response, &encoded))
+		return REASON_NO_MEMORY;
+	if (keyring_keys(event->keyring) > 0)
+		reason = encrypt_response(x, event, &encoded);
+	if (reason == REASON_NONE)
+		*ret_encoded = encoded;
+	return reason;
+}
+
 /* What the lock is to become, and the outcome when the store agrees. */
 static enum record_state dispose(struct exchange *x,
+                                 const struct exchange_event *event,
                                  const struct idem_response *response,
                                  struct spoe_span *ret_encoded)
 {
 	enum idem_disposition disposition;
+	enum reason reason;
 
 	disposition = idem_dispose(response, x->policy, &x->reply.reason);
 	if (disposition == IDEM_RELEASE) {
@@ -153,10 +192,11 @@ static enum record_state dispose(struct exchange *x,
 	x->reply.outcome = IDEM_OUTCOME_SEALED;
 	if (disposition == IDEM_SEAL)
 		return RECORD_SEALED;
-	/* It was executed: without the memory to keep its response it must
-	 * still never run again, and that needs no memory. */
-	if (!encode_response(x, response, ret_encoded)) {
-		x->reply.reason = REASON_NO_MEMORY;
+	/* It was executed: where its response cannot be kept, or not as it has
+	 * to be, it must still never run again, and that needs no memory. */
+	reason = keep_response(x, event, response, ret_encoded);
+	if (reason != REASON_NONE) {
+		x->reply.reason = reason;
 		return RECORD_SEALED;
 	}
 	if (disposition == IDEM_PEND) {
@@ -177,7 +217,7 @@ static void complete(struct exchange *x, const struct exchange_event *event,
 	x->policy = event->policy;
 	x->reply.ticket = *event->ticket;
 	response.head = response.head || event->ticket->head;
-	state = dispose(x, &response, &encoded);
+	state = dispose(x, event, &response, &encoded);
 
 	memcpy(x->op.record_key, event->ticket->record_key, RECORD_KEY_SIZE);
 	idem_settle(state, x->policy, event->ticket->owner, event->now_ms,
@@ -284,14 +324,19 @@ static void wait(struct exchange *x, uint64_t deadline_ms, uint64_t now_ms,
 		x->look_ms = x->look_max_ms;
 }
 
-static void claim_found(struct exchange *x, const struct record *found,
-                        uint64_t now_ms, struct exchange_todo *todo)
+static void claim_found(struct exchange *x, const struct exchange_event *event,
+                        struct exchange_todo *todo)
 {
+	const struct record *found = event->answer->found;
+	const uint64_t now_ms = event->now_ms;
+
 	if (x->replied) {
 		finish(x, todo);
 		return;
 	}
-	idem_decide(found, &x->request, x->policy, now_ms, &x->reply.answer);
+	idem_decide(found, &x->request, x->policy, event->keyring, now_ms,
+	            &x->reply.answer);
+	x->response = x->reply.answer.memory;
 	if (may_wait(x, now_ms))
 		wait(x, found->deadline_ms, now_ms, todo);
 	else
@@ -299,15 +344,18 @@ static void claim_found(struct exchange *x, const struct record *found,
 }
 
 static void claim_answered(struct exchange *x,
-                           const struct record_answer *answer, uint64_t now_ms,
+                           const struct exchange_event *event,
                            struct exchange_todo *todo)
 {
+	const struct record_answer *answer = event->answer;
+	const uint64_t now_ms = event->now_ms;
+
 	if (answer->health != REASON_NONE)
 		claim_failed(x, answer->health, now_ms, todo);
 	else if (answer->result == RECORD_GRANTED)
 		claim_granted(x, now_ms, todo);
 	else if (answer->result == RECORD_FOUND && answer->found != NULL)
-		claim_found(x, answer->found, now_ms, todo);
+		claim_found(x, event, todo);
 	else
 		claim_failed(x, REASON_INTERNAL, now_ms, todo);
 }
@@ -347,7 +395,7 @@ static void answered(struct exchange *x, const struct exchange_event *event,
 {
 	switch (x->state) {
 	case EXCHANGE_CLAIMING:
-		claim_answered(x, event->answer, event->now_ms, todo);
+		claim_answered(x, event, todo);
 		return;
 	case EXCHANGE_SETTLING:
 		settle_answered(x, event->answer, todo);

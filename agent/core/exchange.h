@@ -25,6 +25,7 @@
 
 #include "agent/core/idem.h"
 #include "agent/core/key.h"
+#include "agent/core/keyring.h"
 #include "agent/core/notice.h"
 #include "agent/core/policy.h"
 #include "agent/core/record_op.h"
@@ -54,6 +55,7 @@ struct exchange_event {
 	const struct idem_response *response; /* COMPLETE: copied */
 	enum notice_action action; /* NOTICE: RELEASE, SEAL or CONFIRM */
 	const struct record_answer *answer; /* ANSWER */
+	const struct keyring *keyring; /* COMPLETE, ANSWER: NULL: no keys */
 };
 
 struct exchange_todo {
@@ -102,7 +104,7 @@ struct exchange {
 	struct exchange_reply reply;
 	struct idem_request request; /* its key borrows `key` */
 	struct key key;
-	uint8_t *response; /* encoded; owned */
+	uint8_t *response; /* what is stored or replayed; owned, or NULL */
 };
 
 void exchange_init(struct exchange *x);

@@ -1,9 +1,11 @@
 #include "agent/core/idem.h"
 
 #include "agent/core/headers.h"
+#include "agent/core/keyring.h"
 #include "agent/core/policy.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 enum { MS_PER_S = 1000 };
 
@@ -88,22 +90,44 @@ static void decide_running(const struct record *found,
 	idem_conflict(found->deadline_ms, policy, now_ms, ret_answer);
 }
 
+/* There is a response, but it cannot be replayed. What is as it will ever be is
+ * unknown; the rest may be better next time. */
+static void answer_closed(struct idem_answer *ret_answer,
+                          const struct record *found, enum reason reason)
+{
+	if (reason == REASON_RESPONSE_KEY_MISSING ||
+	    reason == REASON_RESPONSE_CHANGED ||
+	    reason == REASON_RESPONSE_PLAIN ||
+	    reason == REASON_REPLAY_TOO_LARGE)
+		answer_unknown(ret_answer, found, reason);
+	else
+		answer(ret_answer, IDEM_ERROR, reason);
+}
+
+static bool has_room(const struct idem_request *request,
+                     const struct record_response *response)
+{
+	const size_t room = request->replay_room;
+
+	return response->headers.size <= room &&
+	       response->body.size <= room - response->headers.size;
+}
+
 static void decide_stored(const struct record *found,
-                          const struct idem_request *request, uint64_t now_ms,
+                          const struct idem_request *request,
+                          const struct keyring *keyring, uint64_t now_ms,
                           struct idem_answer *ret_answer)
 {
 	struct record_response response;
-	const size_t room = request->replay_room;
-	enum reason reason;
+	uint8_t *memory;
+	enum reason reason = keyring_decode_response(
+	    keyring, request->record_key, found, &memory, &response);
 
-	reason = record_decode_response(found->response, &response);
+	if (reason == REASON_NONE && !has_room(request, &response))
+		reason = REASON_REPLAY_TOO_LARGE;
 	if (reason != REASON_NONE) {
-		answer(ret_answer, IDEM_ERROR, reason);
-		return;
-	}
-	if (response.headers.size > room ||
-	    response.body.size > room - response.headers.size) {
-		answer_unknown(ret_answer, found, REASON_REPLAY_TOO_LARGE);
+		free(memory);
+		answer_closed(ret_answer, found, reason);
 		return;
 	}
 	answer(ret_answer, IDEM_CACHED, REASON_NONE);
@@ -112,19 +136,21 @@ static void decide_stored(const struct record *found,
 		    (int64_t)((now_ms - found->settled_ms) / MS_PER_S);
 	ret_answer->expires_s = idem_unix_s(found->forget_ms);
 	ret_answer->response = response;
+	ret_answer->memory = memory;
 }
 
 /* Past its deadline a pending record is what the policy makes of a response
  * that nobody confirmed. */
 static void decide_pending(const struct record *found,
                            const struct idem_request *request,
-                           const struct policy *policy, uint64_t now_ms,
+                           const struct policy *policy,
+                           const struct keyring *keyring, uint64_t now_ms,
                            struct idem_answer *ret_answer)
 {
 	if (now_ms < found->deadline_ms)
 		decide_running(found, policy, now_ms, ret_answer);
 	else if (policy->unconfirmed == POLICY_UNCONFIRMED_TRUST)
-		decide_stored(found, request, now_ms, ret_answer);
+		decide_stored(found, request, keyring, now_ms, ret_answer);
 	else
 		answer_unknown(ret_answer, found, REASON_BODY_UNCONFIRMED);
 }
@@ -139,8 +165,8 @@ enum reason idem_admit(const struct idem_request *request,
 }
 
 void idem_decide(const struct record *found, const struct idem_request *request,
-                 const struct policy *policy, uint64_t now_ms,
-                 struct idem_answer *ret_answer)
+                 const struct policy *policy, const struct keyring *keyring,
+                 uint64_t now_ms, struct idem_answer *ret_answer)
 {
 	if (memcmp(found->fingerprint, request->fingerprint,
 	           RECORD_FINGERPRINT_SIZE) != 0) {
@@ -156,10 +182,11 @@ void idem_decide(const struct record *found, const struct idem_request *request,
 		decide_running(found, policy, now_ms, ret_answer);
 		return;
 	case RECORD_PENDING:
-		decide_pending(found, request, policy, now_ms, ret_answer);
+		decide_pending(found, request, policy, keyring, now_ms,
+		               ret_answer);
 		return;
 	case RECORD_STORED:
-		decide_stored(found, request, now_ms, ret_answer);
+		decide_stored(found, request, keyring, now_ms, ret_answer);
 		return;
 	case RECORD_SEALED:
 		answer_unknown(ret_answer, found, REASON_WAS_SEALED);

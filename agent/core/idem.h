@@ -6,6 +6,7 @@
 
 #include "agent/core/record.h"
 
+struct keyring;
 struct policy;
 
 enum idem_verdict {
@@ -51,7 +52,10 @@ struct idem_answer {
 	 * conflict), the end of the replays (cached), of the refusals
 	 * (unknown); 0: not known. */
 	int64_t expires_s;
-	struct record_response response; /* cached: borrowed from the record */
+	/* cached: borrowed from the record, or from `memory` when it had been
+	 * encrypted, which is NULL or the caller's to free */
+	struct record_response response;
+	uint8_t *memory;
 };
 
 /* Why the policy refuses the request before any look-up (IDEM_INVALID), or
@@ -60,12 +64,13 @@ enum reason idem_admit(const struct idem_request *request,
                        const struct policy *policy);
 
 /* Answers a request for which the store found a live record. Mismatch comes
- * before conflict. A record that cannot be read is IDEM_ERROR, one that does
- * not fit request->replay_room is IDEM_UNKNOWN. `policy` bounds Retry-After.
+ * before conflict. A record that cannot be read is IDEM_ERROR; one whose
+ * response `keyring` (NULL: no keys) does not open, or that does not fit
+ * request->replay_room, is IDEM_UNKNOWN. `policy` bounds Retry-After.
  * A clock behind the record's times only makes waits longer. */
 void idem_decide(const struct record *found, const struct idem_request *request,
-                 const struct policy *policy, uint64_t now_ms,
-                 struct idem_answer *ret_answer);
+                 const struct policy *policy, const struct keyring *keyring,
+                 uint64_t now_ms, struct idem_answer *ret_answer);
 
 /* The answer to a request whose first one runs until deadline_ms. */
 void idem_conflict(uint64_t deadline_ms, const struct policy *policy,

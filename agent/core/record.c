@@ -5,29 +5,26 @@
 #include <assert.h>
 
 enum {
-	CRC_SIZE = 4,
 	KEY_SIZE_MAX = 255,
 	KNOWN_FLAGS = RECORD_BODY_PARTIAL | RECORD_HEAD_REQUEST,
 };
 
-/* Ends what was written from `start` on with its CRC. */
-static bool seal(struct spoe_writer *w, size_t start)
+bool record_sign(struct spoe_writer *w, size_t start)
 {
 	return spoe_writer_u32(
 	    w, crc32c(spoe_span(w->data + start, w->size - start)));
 }
 
-/* Takes the CRC off the end of `bytes`; false when it does not fit. */
-static bool unseal(struct spoe_span bytes, struct spoe_span *ret_content)
+bool record_signed(struct spoe_span bytes, struct spoe_span *ret_content)
 {
 	struct spoe_span content;
 	struct spoe_reader r;
 	uint32_t crc;
 
-	if (bytes.size < CRC_SIZE)
+	if (bytes.size < RECORD_CRC_SIZE)
 		return false;
-	content = spoe_span(bytes.data, bytes.size - CRC_SIZE);
-	r = spoe_reader(spoe_span(bytes.data + content.size, CRC_SIZE));
+	content = spoe_span(bytes.data, bytes.size - RECORD_CRC_SIZE);
+	r = spoe_reader(spoe_span(bytes.data + content.size, RECORD_CRC_SIZE));
 	if (!spoe_reader_u32(&r, &crc) || crc != crc32c(content))
 		return false;
 	*ret_content = content;
@@ -55,7 +52,7 @@ bool record_encode_head(struct spoe_writer *w, const struct record *record)
 		w, spoe_span(record->fingerprint, RECORD_FINGERPRINT_SIZE)) &&
 	    spoe_writer_bytes(w, spoe_span(record->owner, RECORD_OWNER_SIZE)) &&
 	    spoe_writer_u32(w, (uint32_t)record->response.size) &&
-	    spoe_writer_bytes(w, record->key) && seal(w, start))
+	    spoe_writer_bytes(w, record->key) && record_sign(w, start))
 		return true;
 	w->size = start;
 	return false;
@@ -110,7 +107,7 @@ enum reason record_decode_head(struct spoe_span bytes,
 	/* Another version may keep its CRC elsewhere: do not look for it. */
 	if (bytes.size > 0 && bytes.data[0] > RECORD_VERSION)
 		return REASON_RECORD_VERSION;
-	if (!unseal(bytes, &content))
+	if (!record_signed(bytes, &content))
 		return REASON_RECORD_CORRUPT;
 	r = spoe_reader(content);
 	if (!spoe_reader_u8(&r, &version) || version != RECORD_VERSION ||
@@ -124,7 +121,7 @@ enum reason record_decode_head(struct spoe_span bytes,
 size_t record_response_capacity(struct spoe_span headers, struct spoe_span body)
 {
 	return sizeof(uint16_t) + spoe_writer_varint_size(headers.size) +
-	       headers.size + body.size + CRC_SIZE;
+	       headers.size + body.size + RECORD_CRC_SIZE;
 }
 
 bool record_encode_response(struct spoe_writer *w,
@@ -134,10 +131,18 @@ bool record_encode_response(struct spoe_writer *w,
 
 	if (spoe_writer_u16(w, response->status) &&
 	    spoe_writer_string(w, response->headers) &&
-	    spoe_writer_bytes(w, response->body) && seal(w, start))
+	    spoe_writer_bytes(w, response->body) && record_sign(w, start))
 		return true;
 	w->size = start;
 	return false;
+}
+
+enum reason record_check_response(struct spoe_span bytes)
+{
+	struct spoe_span content;
+
+	return record_signed(bytes, &content) ? REASON_NONE
+	                                      : REASON_RECORD_CORRUPT;
 }
 
 enum reason record_decode_response(struct spoe_span bytes,
@@ -147,10 +152,10 @@ enum reason record_decode_response(struct spoe_span bytes,
 	struct spoe_span content;
 	struct spoe_reader r;
 
-	if (!unseal(bytes, &content))
+	if (!record_signed(bytes, &content))
 		return REASON_RECORD_CORRUPT;
 	r = spoe_reader(content);
-	if (!spoe_reader_u16(&r, &response.status) ||
+	if (!spoe_reader_u16(&r, &response.status) || response.status == 0 ||
 	    !spoe_reader_string(&r, &response.headers) ||
 	    !spoe_reader_bytes(&r, r.left, &response.body))
 		return REASON_RECORD_CORRUPT;

@@ -7,7 +7,8 @@
  *               fingerprint 32, owner 16, response size u32,
  *               key (key size bytes), CRC-32C u32 of all before it
  *     response: status u16, headers (varint length, res.hdrs_bin bytes), body,
- *               CRC-32C u32 of all before it
+ *               CRC-32C u32 of all before it;
+ *               or encrypted (agent/core/keyring.h)
  *
  * Big-endian. A store keeps the head and the response together or apart. */
 #ifndef AGENT_CORE_RECORD_H
@@ -22,6 +23,7 @@ enum {
 	RECORD_KEY_SIZE = 32,
 	RECORD_FINGERPRINT_SIZE = 32,
 	RECORD_OWNER_SIZE = 16,
+	RECORD_CRC_SIZE = 4,
 	RECORD_HEAD_MAX = 4 + 4 + 5 * 8 + 32 + 16 + 4 + 255 + 4,
 };
 
@@ -60,6 +62,13 @@ struct record_response {
 	struct spoe_span body;
 };
 
+/* Ends what was written from `start` on with its CRC-32C; false without room.
+ */
+bool record_sign(struct spoe_writer *w, size_t start);
+
+/* Takes the CRC off again; false when there is none or it is another. */
+bool record_signed(struct spoe_span bytes, struct spoe_span *ret_content);
+
 /* Writes the head (record->response gives only its size). */
 bool record_encode_head(struct spoe_writer *w, const struct record *record);
 
@@ -78,8 +87,12 @@ size_t record_response_capacity(struct spoe_span headers,
 bool record_encode_response(struct spoe_writer *w,
                             const struct record_response *response);
 
-/* Checks the CRC and takes the response apart: REASON_NONE or
+/* Whether a response, encrypted or not, is as it was written: REASON_NONE or
  * REASON_RECORD_CORRUPT. */
+enum reason record_check_response(struct spoe_span bytes);
+
+/* Checks the CRC and takes a response apart that is not encrypted: REASON_NONE
+ * or REASON_RECORD_CORRUPT. */
 enum reason record_decode_response(struct spoe_span bytes,
                                    struct record_response *ret_response);
 

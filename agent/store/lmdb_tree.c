@@ -158,11 +158,8 @@ int lmdb_tree_find(struct lmdb_tree *tree,
 
 void lmdb_tree_check(struct lmdb_entry *entry)
 {
-	struct record_response response;
-
 	if (entry->record.response.size > 0)
-		entry->health =
-		    record_decode_response(entry->record.response, &response);
+		entry->health = record_check_response(entry->record.response);
 }
 
 /* Puts a record. Its spans may borrow from the value it replaces, but for the

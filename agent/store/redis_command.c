@@ -204,7 +204,6 @@ void redis_command_op(struct redis_command *command,
 static enum reason read_record(struct spoe_span bytes,
                                struct record *ret_record)
 {
-	struct record_response response;
 	size_t head_size = HEAD_BASE;
 	size_t response_size;
 	enum reason reason;
@@ -224,9 +223,8 @@ static enum reason read_record(struct spoe_span bytes,
 		return REASON_RECORD_CORRUPT;
 	ret_record->response =
 	    spoe_span(bytes.data + head_size, bytes.size - head_size);
-	return response_size == 0
-	           ? REASON_NONE
-	           : record_decode_response(ret_record->response, &response);
+	return response_size == 0 ? REASON_NONE
+	                          : record_check_response(ret_record->response);
 }
 
 static enum reason reason_of(enum redis_error error)

@@ -48,10 +48,10 @@ static const struct {
      ":1: [agent x]: there is no such section; expected [agent], perhaps\n"},
     {"[telemetry]\n",
      ":1: [telemetry]: there is no such section; expected [agent], [log], "
-     "[store], [tls], [redis], [notices] or [policy NAME]\n"},
+     "[store], [encryption], [tls], [redis], [notices] or [policy NAME]\n"},
     {"[]\n",
      ":1: []: there is no such section; expected [agent], [log], [store], "
-     "[tls], [redis], [notices] or [policy NAME]\n"},
+     "[encryption], [tls], [redis], [notices] or [policy NAME]\n"},
     {"[log]\n[agent]\n[log]\nlevel = loud\n",
      ":3: [log]: begins in line 1 already; expected each section once\n"
      ":4: [log] level = loud: is none of the choices; expected error, "

@@ -164,7 +164,7 @@ static void test_decide(void **state)
 		       RECORD_FINGERPRINT_SIZE);
 		found.fingerprint[RECORD_FINGERPRINT_SIZE - 1] ^= rows[i].other;
 		memset(&answer, 0xee, sizeof(answer));
-		idem_decide(&found, &request, &policy,
+		idem_decide(&found, &request, &policy, NULL,
 		            T + (uint64_t)rows[i].now, &answer);
 		check_row(rows[i].name, answer.verdict == rows[i].verdict);
 		check_row(rows[i].name, answer.reason == rows[i].reason);
@@ -235,7 +235,7 @@ static void test_late(void **state)
 		memcpy(found.fingerprint, request.fingerprint,
 		       RECORD_FINGERPRINT_SIZE);
 		found.fingerprint[0] ^= late[i].other;
-		idem_decide(&found, &request, &policy,
+		idem_decide(&found, &request, &policy, NULL,
 		            T + (uint64_t)late[i].now, &answer);
 		check_row(late[i].name, answer.verdict == late[i].verdict);
 		check_row(late[i].name, answer.reason == late[i].reason);
@@ -286,7 +286,7 @@ static void test_retry_after(void **state)
 		policy.retry_after_max_s = waits[i].max_s;
 		memcpy(found.fingerprint, request.fingerprint,
 		       RECORD_FINGERPRINT_SIZE);
-		idem_decide(&found, &request, &policy, 0, &answer);
+		idem_decide(&found, &request, &policy, NULL, 0, &answer);
 		check_row(waits[i].name,
 		          answer.retry_after_s == waits[i].retry_after_s);
 		check_row(waits[i].name, (uint64_t)answer.expires_s ==
@@ -326,7 +326,7 @@ static void test_cached(void **state)
 
 		memcpy(found.fingerprint, request.fingerprint,
 		       RECORD_FINGERPRINT_SIZE);
-		idem_decide(&found, &request, &policy,
+		idem_decide(&found, &request, &policy, NULL,
 		            T + (uint64_t)ages[i].now, &answer);
 		check_row(ages[i].name, answer.verdict == IDEM_CACHED);
 		check_row(ages[i].name, answer.age_s == ages[i].age_s);

@@ -3,6 +3,7 @@
  * its response with seals the lock. Linked with --wrap for malloc and calloc;
  * OpenSSL is told to ask here too. */
 #include <openssl/crypto.h>
+#include <openssl/rand.h>
 
 #include "agent/core/digest.h"
 #include "tests/unit/core_story.h"
@@ -72,10 +73,14 @@ static void arm(long n)
 static int warm_up(void **state)
 {
 	struct digest *d = digest_new();
+	struct keyring *k = keyring_new();
+	uint8_t random[1];
+	const bool done = d != NULL && k != NULL && RAND_bytes(random, 1) == 1;
 
 	(void)state;
 	digest_free(d);
-	return d == NULL ? -1 : 0;
+	keyring_free(k);
+	return done ? 0 : -1;
 }
 
 static void test_digest_new(void **state)
@@ -152,6 +157,7 @@ static void complete(struct story *s, long n)
 		 .timeout_ms = TIMEOUT,
 		 .ticket = &s->ticket,
 		 .response = &s->response,
+		 .keyring = s->keyring,
 	     },
 	     0);
 	left = -1;
@@ -192,6 +198,42 @@ static void test_complete(void **state)
 	assert_int_equal(s->x.op.record.state, RECORD_STORED);
 	settled(s);
 	assert_int_equal(s->x.reply.outcome, IDEM_OUTCOME_STORED);
+}
+
+/* With keys: stored only as what is encrypted, and sealed wherever memory
+ * fails, OpenSSL's too. */
+static void test_complete_encrypted(void **state)
+{
+	struct story *s = *state;
+	const uint8_t key[KEYRING_KEY_SIZE] = "k";
+	struct keyring *keyring = keyring_new();
+	const struct record *record = &s->x.op.record;
+	long n = 0;
+
+	assert_non_null(keyring);
+	assert_int_equal(keyring_add(keyring, spoe_span_of("a"), key),
+	                 KEYRING_ADDED);
+	s->keyring = keyring;
+	do {
+		assert_in_range(n, 0, 100);
+		exchange_fini(&s->x);
+		exchange_init(&s->x);
+		complete(s, n++);
+		assert_true(s->todo.submit);
+		if (record->state == RECORD_STORED) {
+			assert_true(keyring_encrypted(record->response, NULL));
+			continue;
+		}
+		assert_true(failed);
+		assert_int_equal(record->state, RECORD_SEALED);
+		assert_int_equal(record->response.size, 0);
+		assert_true(s->x.reply.reason == REASON_NO_MEMORY ||
+		            s->x.reply.reason == REASON_ENCRYPTION_FAILED);
+	} while (failed);
+	assert_int_equal(record->state, RECORD_STORED);
+	/* What is encoded, what is encrypted, and OpenSSL's context. */
+	assert_in_range(n, 4, 100);
+	keyring_free(keyring);
 }
 
 /* Sealing and releasing ask for none. */
@@ -246,6 +288,7 @@ int main(void)
 	    cmocka_unit_test(test_digest_new),
 	    cmocka_unit_test(test_hashing),
 	    STORY(test_complete),
+	    STORY(test_complete_encrypted),
 	    STORY(test_complete_without_response),
 	    STORY(test_check),
 	};

@@ -22,6 +22,7 @@ struct story {
 	struct ticket ticket;
 	struct core_list headers;
 	struct idem_response response;
+	struct keyring *keyring; /* NULL: none */
 };
 
 static inline int setup(void **state)
@@ -88,6 +89,7 @@ static inline void answer_at(struct story *s, uint64_t at_ms,
 	     (struct exchange_event){
 		 .type = EXCHANGE_ANSWER,
 		 .answer = &answer,
+		 .keyring = s->keyring,
 	     },
 	     at_ms);
 }
