@@ -3,6 +3,7 @@
 #include <linux/magic.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -29,14 +30,30 @@ struct census {
 	uint64_t unreadable;
 	uint64_t held;
 	uint64_t future;
+	uint64_t closed; /* responses that do not open */
+	uint64_t plain;  /* not encrypted, and there are keys */
+	const struct keyring *keyring;
 };
+
+static void look_at_response(struct census *census, const uint8_t *record_key,
+                             const struct record *record)
+{
+	struct record_response response;
+	uint8_t *memory;
+	enum reason reason = keyring_decode_response(
+	    census->keyring, record_key, record, &memory, &response);
+
+	census->closed += reason != REASON_NONE;
+	census->plain += keyring_keys(census->keyring) > 0 &&
+	                 !keyring_encrypted(record->response, NULL);
+	free(memory);
+}
 
 static bool on_record(void *cookie, const uint8_t *record_key,
                       const struct record *record)
 {
 	struct census *census = cookie;
 
-	(void)record_key;
 	census->records++;
 	if (record->state == RECORD_NONE) {
 		census->unreadable++;
@@ -46,6 +63,8 @@ static bool on_record(void *cookie, const uint8_t *record_key,
 		return true;
 	census->held += record->state == RECORD_LOCKED &&
 	                record->deadline_ms <= census->now_ms;
+	if (record->response.size > 0)
+		look_at_response(census, record_key, record);
 	census->future += record->created_ms > census->now_ms + FUTURE_MS;
 	return true;
 }
@@ -74,7 +93,8 @@ static void look_at_size(struct cli_doctor *d, struct cli_store *s)
 
 static void look_at_records(struct cli_doctor *d)
 {
-	struct census census = {.now_ms = clock_now_ms()};
+	struct census census = {.now_ms = clock_now_ms(),
+	                        .keyring = d->config->keyring};
 	const char *where = d->config->store_path;
 	struct cli_store s;
 	char text[64];
@@ -94,6 +114,8 @@ static void look_at_records(struct cli_doctor *d)
 	found_some(d, where, CLI_FINDING_RECORD_UNREADABLE, census.unreadable);
 	found_some(d, where, CLI_FINDING_LOCK_HELD, census.held);
 	found_some(d, where, CLI_FINDING_RECORD_FROM_FUTURE, census.future);
+	found_some(d, where, CLI_FINDING_RESPONSE_CLOSED, census.closed);
+	found_some(d, where, CLI_FINDING_RESPONSE_NOT_ENCRYPTED, census.plain);
 	look_at_size(d, &s);
 	cli_store_close(&s);
 }
@@ -118,8 +140,25 @@ static void look_at_directory(struct cli_doctor *d)
 		cli_doctor_found(d, path, CLI_FINDING_DISK_FULL, NULL);
 }
 
+static void look_at_keys(struct cli_doctor *d)
+{
+	const char *path = d->config->encryption_key_file;
+	char text[64];
+	struct stat st;
+
+	if (!d->config->keyring)
+		return;
+	if (stat(path, &st) != 0 || (st.st_mode & (S_IWGRP | S_IRWXO)) != 0)
+		cli_doctor_found(d, path, CLI_FINDING_KEYS_OPEN_TO_OTHERS,
+		                 NULL);
+	snprintf(text, sizeof(text), "responses are encrypted, %zu key(s)",
+	         keyring_keys(d->config->keyring));
+	cli_doctor_well(path, text);
+}
+
 void cli_doctor_look_at_store(struct cli_doctor *d)
 {
+	look_at_keys(d);
 	if (strcmp(d->config->store_driver, "lmdb") == 0)
 		look_at_directory(d);
 	look_at_records(d);

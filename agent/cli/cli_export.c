@@ -9,14 +9,20 @@
 #include "agent/cli/cli_private.h"
 #include "agent/cli/cli_progress.h"
 #include "agent/clock.h"
+#include "agent/core/reason.h"
+
+enum { OPTION_DECRYPT = 256 };
 
 struct transfer {
 	const char *path;
+	bool decrypt;
+	const struct keyring *keyring;
 	FILE *file;
 	struct cli_progress progress;
 	uint64_t now_ms;
 	uint64_t records;
 	uint64_t unreadable;
+	uint64_t closed; /* to be decrypted, and could not be */
 	bool failed;
 };
 
@@ -42,6 +48,52 @@ static FILE *create(const char *path)
 	return file;
 }
 
+static const struct argp_option options[] = {
+    {.name = "decrypt",
+     .key = OPTION_DECRYPT,
+     .doc = "Write responses as they were before they were encrypted"},
+    {0},
+};
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+	struct transfer *t = state->input;
+
+	(void)value;
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &t->path;
+		return 0;
+	case OPTION_DECRYPT:
+		t->decrypt = true;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* What cannot be decrypted goes out as it is: where it comes in again its
+ * request must not be executed a second time. */
+static bool write_record(struct transfer *t, const uint8_t *record_key,
+                         const struct record *record)
+{
+	struct record decrypted = *record;
+	struct spoe_writer plain;
+	bool done;
+
+	if (!t->decrypt || !keyring_encrypted(record->response, NULL))
+		return cli_archive_write(t->file, record_key, record);
+	if (keyring_decrypt(t->keyring, record_key, record, &plain) !=
+	    REASON_NONE) {
+		t->closed++;
+		return cli_archive_write(t->file, record_key, record);
+	}
+	decrypted.response = spoe_span(plain.data, plain.size);
+	done = cli_archive_write(t->file, record_key, &decrypted);
+	free(plain.data);
+	return done;
+}
+
 static bool on_record(void *cookie, const uint8_t *record_key,
                       const struct record *record)
 {
@@ -55,7 +107,7 @@ static bool on_record(void *cookie, const uint8_t *record_key,
 	if (!record_alive(record, t->now_ms))
 		return true;
 	t->records++;
-	t->failed = !cli_archive_write(t->file, record_key, record);
+	t->failed = !write_record(t, record_key, record);
 	return !t->failed;
 }
 
@@ -76,6 +128,7 @@ static enum cli_status write_all(struct cli_store *s, void *cookie)
 	struct transfer *t = cookie;
 	enum cli_status status;
 
+	t->keyring = s->config->keyring;
 	t->file = create(t->path);
 	if (!t->file)
 		return CLI_FAILED;
@@ -93,6 +146,13 @@ static enum cli_status write_all(struct cli_store *s, void *cookie)
 		        t->unreadable);
 		status = CLI_FAILED;
 	}
+	if (t->closed > 0) {
+		fprintf(stderr,
+		        "%" PRIu64 " record(s) left encrypted: their key is "
+		        "missing, or they were changed\n",
+		        t->closed);
+		status = CLI_FAILED;
+	}
 	if (status == CLI_DONE)
 		fprintf(stderr, "%" PRIu64 " record(s) exported\n", t->records);
 	return status;
@@ -100,9 +160,12 @@ static enum cli_status write_all(struct cli_store *s, void *cookie)
 
 enum cli_status cli_export(const char *config_path, int argc, char **argv)
 {
-	struct argp argp = {.parser = cli_parse_file};
+	const struct argp file = {.parser = cli_parse_file};
+	const struct argp_child children[] = {{.argp = &file}, {0}};
+	struct argp argp = {
+	    .options = options, .parser = parse, .children = children};
 	struct transfer t = {.now_ms = clock_now_ms()};
 
-	cli_parse(&argp, argc, argv, &t.path);
+	cli_parse(&argp, argc, argv, &t);
 	return cli_store_with(config_path, false, write_all, &t);
 }

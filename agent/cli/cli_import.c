@@ -37,6 +37,7 @@ struct import {
 	uint64_t added;
 	uint64_t present;
 	uint64_t expired;
+	uint64_t closed;     /* encrypted with keys that are not here */
 	enum reason trouble; /* the first of the store's */
 };
 
@@ -57,6 +58,37 @@ static void settle(struct slot *slot)
 	slot->call.op.from = RECORD_LOCKED;
 	slot->call.op.record = slot->record.record;
 	store_submit(slot->import->store->client, &slot->call);
+}
+
+/* Has the response encrypted with the key that encrypts here now. What is
+ * encrypted with a key that is not here stays so: better refused than executed
+ * again. False when it cannot be encrypted. */
+static bool encrypt_again(struct import *import, struct cli_record *r)
+{
+	const struct keyring *keyring = import->store->config->keyring;
+	struct record *record = &r->record;
+	struct spoe_writer plain = {.data = NULL}, encrypted;
+	bool done;
+
+	if (record->response.size == 0 || keyring_keys(keyring) == 0 ||
+	    keyring_current(keyring, record->response))
+		return true;
+	if (keyring_encrypted(record->response, NULL)) {
+		if (keyring_decrypt(keyring, r->record_key, record, &plain) !=
+		    REASON_NONE) {
+			import->closed++;
+			return true;
+		}
+		record->response = spoe_span(plain.data, plain.size);
+	}
+	done = keyring_encrypt(keyring, r->record_key, record, &encrypted) ==
+	       REASON_NONE;
+	free(plain.data);
+	if (done) {
+		r->response = encrypted.data;
+		record->response = spoe_span(encrypted.data, encrypted.size);
+	}
+	return done;
 }
 
 /* The lock of this very record, which an earlier import left behind. */
@@ -157,6 +189,11 @@ static enum cli_archive_read read_all(struct import *import)
 			cli_record_fini(&record);
 			continue;
 		}
+		if (!encrypt_again(import, &record)) {
+			import->trouble = REASON_ENCRYPTION_FAILED;
+			cli_record_fini(&record);
+			break;
+		}
 		start(import, &record, now_ms);
 		while (import->n_busy == IN_FLIGHT)
 			ev_run(import->store->loop, 0);
@@ -179,6 +216,12 @@ static enum cli_status run(struct cli_store *s, void *cookie)
 	        "%" PRIu64 " record(s) added, %" PRIu64
 	        " there already, %" PRIu64 " expired\n",
 	        import->added, import->present, import->expired);
+	if (import->closed > 0)
+		fprintf(stderr,
+		        "%" PRIu64 " of them cannot be decrypted here and are "
+		        "answered `unknown`: their key is missing, or they "
+		        "were changed\n",
+		        import->closed);
 	if (import->trouble != REASON_NONE) {
 		fprintf(stderr,
 		        "stopped: %s; import again when that is mended\n",

@@ -1,6 +1,7 @@
 #include "agent/cli/cli_print.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <strings.h>
 #include <time.h>
 
@@ -190,13 +191,28 @@ static void put_body(struct spoe_span body, uint64_t max, FILE *out)
 	fputs(shown.size < body.size ? "…\n" : "\n", out);
 }
 
-static void put_response(const struct record *record,
+/* An encrypted response's key, for people. */
+static void put_encryption(const struct record *record, FILE *out)
+{
+	struct spoe_span id;
+
+	if (!keyring_encrypted(record->response, &id))
+		return;
+	fprintf(out, "%-12s with key ", "encrypted");
+	put_escaped(id, out);
+	putc('\n', out);
+}
+
+static void put_response(const struct cli_record *r,
+                         const struct config *config,
                          const struct cli_print_options *options, FILE *out)
 {
 	struct record_response response;
-	enum reason reason =
-	    record_decode_response(record->response, &response);
+	uint8_t *memory;
+	enum reason reason = keyring_decode_response(
+	    config->keyring, r->record_key, &r->record, &memory, &response);
 
+	put_encryption(&r->record, out);
 	if (reason != REASON_NONE) {
 		fprintf(out, "%-12s unreadable: %s\n", "response",
 		        reason_text(reason));
@@ -205,6 +221,7 @@ static void put_response(const struct record *record,
 	fprintf(out, "%-12s %" PRIu16 "\n", "status", response.status);
 	put_headers(response.headers, options->secrets, out);
 	put_body(response.body, options->body_max, out);
+	free(memory);
 }
 
 /* What the next request with this key will be told. */
@@ -260,7 +277,7 @@ void cli_print_record(const struct cli_record *r, const struct config *config,
 		put_time("forgotten", record->forget_ms, now_ms, out);
 	put_time("expires", record->expires_ms, now_ms, out);
 	if (record->response.size > 0)
-		put_response(record, options, out);
+		put_response(r, config, options, out);
 }
 
 void cli_print_row_head(FILE *out)
@@ -269,11 +286,25 @@ void cli_print_row_head(FILE *out)
 	        "POLICY", "STATUS", "BODY", "RECORD KEY", "KEY");
 }
 
+static void response_texts(const struct cli_record *r,
+                           const struct config *config, char ret_status[8],
+                           char ret_size[CLI_SPAN_SIZE])
+{
+	struct record_response response;
+	uint8_t *memory;
+
+	if (keyring_decode_response(config->keyring, r->record_key, &r->record,
+	                            &memory, &response) != REASON_NONE)
+		return;
+	snprintf(ret_status, 8, "%" PRIu16, response.status);
+	cli_bytes_text(response.body.size, ret_size);
+	free(memory);
+}
+
 void cli_print_row(const struct cli_record *r, const struct config *config,
                    uint64_t now_ms, FILE *out)
 {
 	const struct record *record = &r->record;
-	struct record_response response;
 	char age[CLI_SPAN_SIZE] = "", body[CLI_SPAN_SIZE] = "";
 	char policy[POLICY_NAME_MAX + 1] = "", status[8] = "";
 
@@ -284,12 +315,8 @@ void cli_print_row(const struct cli_record *r, const struct config *config,
 		              age);
 		cli_policy_name(record, config, policy, sizeof(policy));
 	}
-	if (record->response.size > 0 &&
-	    record_decode_response(record->response, &response) ==
-	        REASON_NONE) {
-		snprintf(status, sizeof(status), "%" PRIu16, response.status);
-		cli_bytes_text(response.body.size, body);
-	}
+	if (record->response.size > 0)
+		response_texts(r, config, status, body);
 	fprintf(out, "%-10s %-8s %-12s %6s %10s  ",
 	        cli_condition(record, now_ms), age, policy, status, body);
 	put_hex(r->record_key, out);
@@ -332,13 +359,20 @@ static void json_headers(struct spoe_span list, bool secrets, FILE *out)
 	putc(']', out);
 }
 
-static void json_response(const struct record *record,
+static void json_response(const struct cli_record *r,
+                          const struct config *config,
                           const struct cli_print_options *options, FILE *out)
 {
 	struct record_response response;
+	struct spoe_span id;
+	uint8_t *memory;
 
-	if (record_decode_response(record->response, &response) !=
-	    REASON_NONE) {
+	if (keyring_encrypted(r->record.response, &id)) {
+		putc(',', out);
+		json_text("encrypted_with", id, out);
+	}
+	if (keyring_decode_response(config->keyring, r->record_key, &r->record,
+	                            &memory, &response) != REASON_NONE) {
 		fputs(",\"response\":null", out);
 		return;
 	}
@@ -350,6 +384,7 @@ static void json_response(const struct record *record,
 		json_text("body", cut(response.body, options->body_max), out);
 	}
 	putc('}', out);
+	free(memory);
 }
 
 void cli_print_json(const struct cli_record *r, const struct config *config,
@@ -381,6 +416,6 @@ void cli_print_json(const struct cli_record *r, const struct config *config,
 	put_hex(record->fingerprint, out);
 	putc('"', out);
 	if (record->response.size > 0)
-		json_response(record, options, out);
+		json_response(r, config, options, out);
 	fputs("}\n", out);
 }

@@ -148,6 +148,7 @@ bool cli_record_copy(struct cli_record *ret_copy, const uint8_t *record_key,
 	memcpy(ret_copy->record_key, record_key, RECORD_KEY_SIZE);
 	ret_copy->record = *record;
 	ret_copy->bytes = bytes;
+	ret_copy->response = NULL;
 	if (key > 0)
 		memcpy(bytes, record->key.data, key);
 	if (response > 0)
@@ -160,5 +161,7 @@ bool cli_record_copy(struct cli_record *ret_copy, const uint8_t *record_key,
 void cli_record_fini(struct cli_record *record)
 {
 	free(record->bytes);
+	free(record->response);
 	record->bytes = NULL;
+	record->response = NULL;
 }

@@ -20,6 +20,7 @@ struct cli_record {
 	uint8_t record_key[RECORD_KEY_SIZE];
 	struct record record; /* RECORD_NONE: it cannot be read */
 	uint8_t *bytes;
+	uint8_t *response; /* where it is not in `bytes`; or NULL */
 };
 
 /* Opens the store that the configuration names, which must be there already
