@@ -1,10 +1,10 @@
 #!/bin/sh
-# spoe_symbols.sh LIBSPOE.A: the library exports spoe_* only, and imports no
+# spoe_symbols.sh [LIBSPOE.A]: the library (of $BUILD) exports spoe_* only, and imports no
 # more than moving bytes takes: no allocation, no I/O, no clock. A symbol that
 # is not on the list below fails the check.
 set -eu
 
-library=${1:?usage: spoe_symbols.sh LIBSPOE.A}
+library=${1:-${BUILD:?usage: spoe_symbols.sh LIBSPOE.A}/spoe/libspoe.a}
 status=0
 
 # Sanitizers and the compiler's own checks bring their run-time along.
