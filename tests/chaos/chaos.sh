@@ -157,7 +157,8 @@ told() {
 	printf '%d %s\n' $(((${EPOCHREALTIME/./} - started) / 1000)) "$*" >>faults
 }
 
-# One or two different things at a time, for up to a second.
+# One or two different things at a time, for up to a second. The store is mended
+# first: no agent starts while somebody else has LMDB's lock.
 go_wrong() {
 	local first=${breaks[RANDOM % ${#breaks[@]}]}
 	local second=${breaks[RANDOM % ${#breaks[@]}]} both=("$first") what
@@ -169,6 +170,9 @@ go_wrong() {
 		"break_$what" >>broken.log 2>&1 || die "cannot break $what"
 	done
 	pause $((RANDOM % 1000))
+	if [[ ${both[*]} == *' store_'* ]]; then
+		both=("$second" "$first")
+	fi
 	for what in "${both[@]}"; do
 		"mend_$what" >>broken.log 2>&1 || die "cannot mend $what"
 		told "mend $what"
