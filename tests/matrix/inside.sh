@@ -11,7 +11,7 @@ cd /source
 packages=(curl openssl procps redis-server socat)
 if [[ ! $native ]]; then
 	packages+=(gcc libc6-dev cmake ninja-build pkgconf libev-dev libhiredis-dev
-		libinih-dev libisal-dev liblmdb-dev libmicrohttpd-dev libssl-dev
+		libinih-dev libisal-dev libjansson-dev liblmdb-dev libmicrohttpd-dev libssl-dev
 		libsystemd-dev libcmocka-dev)
 	# None in bookworm.
 	if [[ $version != 2.6 ]]; then
@@ -24,23 +24,33 @@ get() {
 		-o Dpkg::Options::=--force-unsafe-io "$@"
 }
 
-install_packages() {
-	local attempt which=(--allow-downgrades "haproxy/$suite")
-	if [[ $first ]]; then
+newest_is_first() {
+	apt-cache madison haproxy | awk -v suite=" $first/" '
+		NR == 1 { found = index($0, suite) }
+		END { exit !found }'
+}
+
+# install_haproxy: of the suite that is asked first, unless the newest is wanted
+# and that one has an older one.
+install_haproxy() {
+	local which=(--allow-downgrades "haproxy/$suite")
+	if [[ $first ]] && { [[ $version != newest ]] || newest_is_first; }; then
 		which=(-t "$first" haproxy)
 	fi
+	get install --no-install-recommends "${which[@]}"
+}
+
+install_packages() {
+	local attempt
 	for attempt in 1 2 3; do
-		if { get update && get install --no-install-recommends \
-			"${packages[@]}" && get install \
-			--no-install-recommends "${which[@]}"; } \
-			>/tmp/apt.log 2>&1; then
+		if get update && get install --no-install-recommends \
+			"${packages[@]}" && install_haproxy; then
 			return
 		fi
-		tail -n 5 /tmp/apt.log
 		echo "apt-get failed (attempt $attempt)"
 		sleep $((attempt * 5))
 	done
-	exit 1
+	return 1
 }
 
 # test_one NAME COMMAND...: a line for it, and what it printed when it fails.
@@ -79,7 +89,10 @@ of_package() {
 	dpkg-query -W -f='${Version}' "$1" 2>/dev/null | sed 's/^[0-9]*://; s/[-+].*//'
 }
 
-install_packages
+if ! install_packages >/tmp/apt.log 2>&1; then
+	tail -n 20 /tmp/apt.log
+	exit 1
+fi
 echo "installed after $SECONDS s"
 haproxy=$(haproxy -v | sed -n 's/^HAProxy version \([0-9.]*\).*/\1/p')
 if [[ $version != newest && $haproxy != "$version".* ]]; then
@@ -96,7 +109,9 @@ fi
 # run-vtc.sh looks for varnishtest behind the stage's own programs.
 ln -sf /native/varnishtest /usr/bin/varnishtest
 test_one lint_haproxy bash tests/lint/haproxy.sh
-printf '%s\0' tests/integration/*.vtc | xargs -0 -P "$(nproc)" -I {} bash -c '
+# They wait more than they work.
+printf '%s\0' tests/integration/*.vtc |
+	xargs -0 -P $((2 * $(nproc))) -I {} bash -c '
 	test_one "play_$(basename "$3" .vtc)" \
 		bash tests/integration/run-vtc.sh "$1" "$2" "$3"' \
 	bash "$agent" "$upstream" {}

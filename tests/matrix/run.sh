@@ -4,13 +4,15 @@
 # Redis and Valkey what is tested of the store; the demo as well. Ends with the
 # table that is in README.md.
 #
-#     tests/matrix/run.sh [--only VERSION]... [--native BUILD] [--keep DIRECTORY]
-#                         [--results FILE]
+#     tests/matrix/run.sh [--only VERSION]... [--native BUILD] [--minutes N]
+#                         [--keep DIRECTORY] [--results FILE]
 #
-# --only VERSION    2.6, 3.0, 3.2, 3.4, or newest: what experimental has,
-#                   whatever its number
+# --only VERSION    2.6, 3.0, 3.2, 3.4, or newest: the newest that can be had,
+#                   whatever its number: of experimental or sid; of trixie and
+#                   its backports when those cannot be installed today
 # --native BUILD    the plays alone, with the agent of a build of this machine:
 #                   no compiler has to be installed in the chroot
+# --minutes N       is enough for all of it; what takes longer is a failure (120)
 # --keep DIRECTORY  of the chroots, to be used again; they are thrown away
 #                   otherwise
 # --results FILE    gets a line for each test: ok or FAILED, its name, seconds
@@ -22,24 +24,27 @@ exec </dev/null
 export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"
 cd "$(dirname "$0")/../.."
 
-# version, suite, and the suite that is asked first where that is another
+# version, suite, and the suite that is asked first where that is another. Where a
+# version has several rows, the first that can be installed is played with.
 rows=('2.6 bookworm' '3.0 trixie' '3.2 sid' '3.4 sid experimental'
-	'newest sid experimental')
+	'newest sid experimental' 'newest sid'
+	'newest trixie trixie-backports' 'newest trixie')
 
 die() {
 	printf 'matrix: %s\n' "$*" >&2
 	exit 1
 }
 
-wanted=() native='' keep='' results=/dev/null
+wanted=() native='' minutes=120 keep='' results=/dev/null
 while (($#)); do
 	case $1 in
 	--only) wanted+=("${2:?--only needs a version}") ;;
 	--native) native=$(realpath "${2:?--native needs a build}") ;;
+	--minutes) minutes=${2:?--minutes needs a number} ;;
 	--keep) keep=$(realpath -m "${2:?--keep needs a directory}") ;;
 	--results) results=$(realpath -m "${2:?--results needs a file}") ;;
 	*)
-		sed -n 's/^# \{0,1\}//; 2,20p' "$0"
+		sed -n 's/^# \{0,1\}//; 2,23p' "$0"
 		exit 2
 		;;
 	esac
@@ -96,6 +101,15 @@ done
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 [[ -e $keyring ]] || die "the package debian-archive-keyring is missing"
 
+# apart COMMAND...: in namespaces of its own, which end with it or when the time
+# is over.
+apart() {
+	local left=$((minutes * 60 - SECONDS))
+	((left > 0)) || die "$minutes minutes were not enough"
+	timeout --foreground -s KILL "$left" unshare --mount --pid --fork --kill-child \
+		--propagation private "$@"
+}
+
 # lend ROOT: what this machine's apt knows of the way to its mirror.
 lend() {
 	local file
@@ -113,7 +127,7 @@ lend() {
 	chmod 755 "$1/usr/sbin/policy-rc.d"
 }
 
-# make_root SUITE
+# make_root SUITE: true when there is one.
 make_root() {
 	local root=$roots/$1 attempt
 	if [[ -e $root/made ]]; then
@@ -121,8 +135,7 @@ make_root() {
 	fi
 	for attempt in 1 2 3; do
 		rm -rf --one-file-system "$root"
-		if unshare --mount --pid --fork --kill-child --propagation private \
-			debootstrap --variant=minbase --keyring="$keyring" \
+		if apart debootstrap --variant=minbase --keyring="$keyring" \
 			"$1" "$root" "$mirror" >"$work/debootstrap.log" 2>&1; then
 			touch "$root/made"
 			return
@@ -131,7 +144,8 @@ make_root() {
 		echo "debootstrap $1 failed (attempt $attempt)"
 		sleep $((attempt * 5))
 	done
-	die "there is no chroot of $1"
+	echo "there is no chroot of $1"
+	return 1
 }
 
 # --- what goes into a chroot ------------------------------------------------
@@ -165,11 +179,13 @@ fill() {
 	fi
 }
 
-# play VERSION SUITE [FIRST]: true when all went well.
+# play VERSION SUITE [FIRST]: true when all went well. Leaves its row of the table
+# when there was something to play with.
 play() {
 	local root=$roots/$2
+	rm -f "$work/row"
 	printf '\nHAProxy %s, of %s\n' "$1" "${3-$2}"
-	make_root "$2"
+	make_root "$2" || return 1
 	lend "$root"
 	fill "$root"
 	printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$mirror" "$2" \
@@ -180,8 +196,8 @@ play() {
 	fi
 	cp --parents "$keyring" "$root"
 	rm -f "$root/results" "$root/row"
-	root=$root unshare --mount --pid --fork --kill-child --propagation private \
-		bash -euo pipefail -c '
+	local result=0
+	root=$root apart bash -euo pipefail -c '
 		cd "$root"
 		mount -t proc proc proc
 		mount --rbind /dev dev
@@ -189,20 +205,36 @@ play() {
 		mount -t tmpfs tmpfs run
 		exec env -i HOME=/root TERM=dumb PATH="$PATH" chroot . \
 			/bin/bash /source/tests/matrix/inside.sh "$@"
-		' bash "$1" "$2" "${3-}" "${native:+native}" || return 1
-	cat "$root/row" >>"$work/table"
+		' bash "$1" "$2" "${3-}" "${native:+native}" || result=1
+	if [[ ! -e $root/row ]]; then
+		return 1
+	fi
+	cp "$root/row" "$work/row"
+	sed "s/^\([^ ]*\) /\1 $1:/" "$root/results" >>"$results"
+	return $result
+}
+
+# play_version VERSION: with the first of its rows that can be had.
+play_version() {
+	local row result
+	for row in "${rows[@]}"; do
+		read -ra row <<<"$row"
+		[[ ${row[0]} == "$1" ]] || continue
+		result=0
+		play "${row[@]}" || result=1
+		if [[ -e $work/row ]]; then
+			cat "$work/row" >>"$work/table"
+			return $result
+		fi
+	done
+	echo "HAProxy $1 cannot be had"
+	echo "FAILED $1:set-up 0" >>"$results"
+	return 1
 }
 
 bad=0
 for version in "${wanted[@]}"; do
-	for row in "${rows[@]}"; do
-		read -ra row <<<"$row"
-		[[ ${row[0]} == "$version" ]] || continue
-		play "${row[@]}" || bad=1
-		[[ -e $roots/${row[1]}/results ]] ||
-			echo "FAILED set-up 0" >"$roots/${row[1]}/results"
-		sed "s/^\([^ ]*\) /\1 $version:/" "$roots/${row[1]}/results" >>"$results"
-	done
+	play_version "$version" || bad=1
 done
 printf '\n'
 cat "$work/table"
