@@ -4,7 +4,8 @@
 #
 #     tests/run.sh [--quick] [--only REGEX]
 #
-# --quick       gcc with ASan and UBSan only; no fuzzing, no clang-tidy
+# --quick       gcc with ASan and UBSan only; no fuzzing, no clang-tidy, no package,
+#               and only the HAProxy that is installed: all that needs no root
 # --only REGEX  lints, tests and fuzz targets whose name matches
 #
 # The last line counts everything; any failed or skipped test is a failure.
@@ -23,7 +24,7 @@ while (($#)); do
 		shift
 		;;
 	*)
-		sed -n 's/^# \{0,1\}//; 2,10p' "$0"
+		sed -n 's/^# \{0,1\}//; 2,12p' "$0"
 		exit 2
 		;;
 	esac
@@ -135,13 +136,13 @@ count_tests() {
 	END { for (name in result) print 0, 1, 0, name }' "$1" "$2"
 }
 
-# run_tests BUILD NAME CTEST_OPTION...
+# run_tests BUILD NAME CTEST_OPTION... Many tests wait more than they work.
 run_tests() {
 	local dir=$1 label="tests $1 $2" start=$SECONDS p=0 f=0 s=0 a b c name
 	shift 2
 	mkdir -p "$work/$dir"
 	rm -f "$dir/Testing/Temporary/LastTest.log"
-	"${fixed[@]}" ctest --test-dir "$dir" --timeout 300 \
+	"${fixed[@]}" ctest --test-dir "$dir" --timeout 300 -j $((3 * jobs)) \
 		${only:+-R "$only"} "$@" >"$work/ctest.log" 2>&1
 	local status=$?
 	if [[ -f $dir/Testing/Temporary/LastTest.log ]]; then
@@ -187,6 +188,28 @@ run_lints() {
 	done
 }
 
+# newest BUILD: the plays, each a test, with the newest HAProxy that Debian has.
+newest() {
+	local label="tests newest HAProxy" start=$SECONDS p=0 f=0
+	: >"$work/newest"
+	bash tests/matrix/run.sh --only newest --native "$1" --minutes 7 \
+		--results "$work/newest" >"$work/newest.log" 2>&1
+	local status=$?
+	p=$(grep -c '^ok ' "$work/newest")
+	f=$(grep -c '^FAILED ' "$work/newest")
+	if ((status != 0 && f == 0)) || ((p + f == 0)); then
+		f=$((f + 1))
+	fi
+	if ((f)); then
+		fail "$label" "$work/newest.log"
+	fi
+	passed=$((passed + p)) failed=$((failed + f))
+	report "$( ((f)) && echo FAILED || echo ok)" "$label" \
+		$((SECONDS - start)) \
+		"$p passed, $f failed: $(sed -n 's/^| \([0-9.]*\) .*/HAProxy \1/p' \
+			"$work/newest.log" | tail -n 1)"
+}
+
 # fuzz BUILD SECONDS: every target for a moment, from its seeds on. New inputs
 # go to a directory of this run; a crash's input is printed by libFuzzer.
 fuzz() {
@@ -228,20 +251,22 @@ if build build-gcc gcc; then
 	run_lints build-gcc
 fi
 if build build-gcc-asan gcc "$sanitize"; then
-	run_tests build-gcc-asan unit -LE integration -j "$jobs"
-	run_tests build-gcc-asan integration -L integration
+	run_tests build-gcc-asan all
 fi
 if ! $quick && [[ package =~ $only ]]; then
 	counted_step package bash tests/package/run.sh build-gcc
 fi
+if ! $quick && [[ newest =~ $only ]]; then
+	newest build-gcc
+fi
 if ! $quick; then
 	if build build-clang-asan clang "$sanitize" -DFUZZING=ON; then
-		run_tests build-clang-asan unit -LE integration -j "$jobs"
+		run_tests build-clang-asan unit -LE 'integration|failover'
 		fuzz build-clang-asan 4
 	fi
 	if build build-clang-tsan clang -DSANITIZE=thread; then
 		run_tests build-clang-tsan threads -E '^(spoe|core|net|sim)_' \
-			-LE integration -j "$jobs"
+			-LE 'integration|failover'
 	fi
 fi
 totals
