@@ -7,7 +7,7 @@ cd /
 
 fail() {
 	echo "FAILED: $*" >&2
-	for log in /run/asked /run/runner.log /run/haproxy.log /run/load.log; do
+	for log in /run/asked /run/spoa-idempotency*.log /run/haproxy.log /run/load.log; do
 		if [[ -s $log ]]; then
 			echo "--- $log" >&2
 			tail -n 20 "$log" >&2
@@ -51,7 +51,7 @@ id spoa-idempotency >/dev/null || fail "the agent has no user"
 	fail "/run/spoa-idempotency: $(stat -c '%U %G %a' /run/spoa-idempotency)"
 spoa-idempotency --check -c /etc/spoa-idempotency/spoa-idempotency.ini >/dev/null
 man -w spoa-idempotency >/dev/null 2>&1 || [[ ! -x $(command -v man) ]] || fail "no manual"
-within 20 grep -q event=started /run/runner.log
+within 20 grep -q event=started /run/spoa-idempotency.log
 
 # The sample files run as they are installed.
 cp /usr/share/spoa-idempotency/haproxy/idempotency.* /etc/haproxy/
@@ -85,6 +85,13 @@ COMP_WORDS=(spoa-idempotency show --re) COMP_CWORD=2
 _spoa_idempotency spoa-idempotency
 [[ ${COMPREPLY[*]} == --record-key ]] || fail "completion: ${COMPREPLY[*]}"
 
+# Two instances beside it.
+for name in a b; do
+	printf '[agent]\nlisten = /run/spoa-idempotency/%s.sock\n[store]\npath = /var/lib/spoa-idempotency/%s\n' \
+		$name $name >/etc/spoa-idempotency/$name.ini
+	deb-systemd-invoke start spoa-idempotency@$name.service
+done
+
 # --- it is upgraded under load ------------------------------------------------
 load() {
 	local i
@@ -100,8 +107,12 @@ loaded() { [[ $(cat /tmp/load.? | wc -l) -ge $1 ]]; }
 within 30 loaded 60
 echo '# ours' >>/etc/spoa-idempotency/spoa-idempotency.ini
 dpkg --force-confold -i /tmp/next.deb >/tmp/dpkg.log 2>&1 || { cat /tmp/dpkg.log; fail "upgrade"; }
-within 30 grep -q restarted /run/runner.log
+within 30 grep -q restarted /run/spoa-idempotency.log
 within 30 loaded $(($(cat /tmp/load.? | wc -l) + 60))
+for name in a b; do
+	grep -q restarted /run/spoa-idempotency@$name.log ||
+		fail "the upgrade has not restarted instance $name"
+done
 kill "${clients[@]}"
 wait "${clients[@]}" 2>/dev/null || true
 cat /tmp/load.? | sort | uniq -c >/run/load.log
@@ -116,11 +127,15 @@ grep -q '^# ours' /etc/spoa-idempotency/spoa-idempotency.ini ||
 kill "$haproxy" "$upstream"
 wait 2>/dev/null || true
 dpkg -r spoa-idempotency >/tmp/dpkg.log 2>&1 || { cat /tmp/dpkg.log; fail "dpkg -r"; }
-grep -q ended /run/runner.log || fail "the agent was not stopped"
+grep -q ended /run/spoa-idempotency.log || fail "the agent was not stopped"
+for name in a b; do
+	grep -q ended /run/spoa-idempotency@$name.log || fail "instance $name was not stopped"
+done
 [[ -d /var/lib/spoa-idempotency && -f /etc/spoa-idempotency/spoa-idempotency.ini ]] ||
 	fail "a removal has taken records or configuration away"
 dpkg -P spoa-idempotency >/tmp/dpkg.log 2>&1 || { cat /tmp/dpkg.log; fail "dpkg -P"; }
-rm -f /etc/haproxy/idempotency.*
+rm -f /etc/haproxy/idempotency.* /etc/spoa-idempotency/[ab].ini
+rmdir /etc/spoa-idempotency
 files >/tmp/after
 diff /tmp/before /tmp/after || fail "a purge leaves something behind"
 echo "installed, upgraded and purged"
