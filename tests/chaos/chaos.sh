@@ -115,6 +115,7 @@ break_store_stop() {
 		return
 	fi
 	# No waiting for it: a frozen agent may have the lock.
+	rm -f held.log
 	"$CHAOS_TOOLS/store_hold" "$STAGE/store" >held.log 2>&1 &
 	holder=$!
 }
@@ -123,7 +124,7 @@ mend_store_stop() {
 		kill -CONT "$redis"
 		return
 	fi
-	if grep -q held held.log; then
+	if grep -qs held held.log; then
 		kill "$holder"
 	else
 		kill -KILL "$holder"

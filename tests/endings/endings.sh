@@ -274,6 +274,7 @@ answer_timeout() {
 
 store_hangs() {
 	answer_timeout 500ms
+	rm -f held.log # an earlier one's word
 	"$ENDINGS_TOOLS/store_hold" "$STAGE/store" >held.log 2>&1 &
 	holder=$!
 	until_true grep -q held held.log

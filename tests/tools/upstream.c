@@ -477,6 +477,27 @@ static void wait_for_the_end(struct upstream *u, const sigset_t *signals)
 	pthread_mutex_unlock(&u->mutex);
 }
 
+/* What was executed before is known before anybody is served. */
+static bool parse(struct upstream *u, int argc, char **argv,
+                  const char **ret_addresses, size_t *ret_count)
+{
+	*ret_count = 0;
+	for (int i = 1; i < argc; i += 2) {
+		if (i + 1 == argc)
+			return false;
+		if (strcmp(argv[i], "--journal") == 0) {
+			if (!journal_open(u, argv[i + 1]))
+				return false;
+		} else if (strcmp(argv[i], "--listen") == 0 &&
+		           *ret_count < LISTENERS_MAX) {
+			ret_addresses[(*ret_count)++] = argv[i + 1];
+		} else {
+			return false;
+		}
+	}
+	return *ret_count > 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct upstream u = {
@@ -484,25 +505,18 @@ int main(int argc, char **argv)
 	    .opened = PTHREAD_COND_INITIALIZER,
 	    .journal = -1,
 	};
+	const char *addresses[LISTENERS_MAX];
 	struct MHD_Daemon *daemons[LISTENERS_MAX];
-	size_t n = 0;
+	size_t n = 0, count;
 	sigset_t signals;
-	bool served = argc > 1;
+	bool served = parse(&u, argc, argv, addresses, &count);
 
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
-	for (int i = 1; i < argc && served; i += 2) {
-		if (i + 1 < argc && strcmp(argv[i], "--journal") == 0) {
-			served = journal_open(&u, argv[i + 1]);
-			continue;
-		}
-		served = n < LISTENERS_MAX && i + 1 < argc &&
-		         strcmp(argv[i], "--listen") == 0;
-		if (!served)
-			break;
-		daemons[n] = serve(&u, argv[i + 1]);
+	while (served && n < count) {
+		daemons[n] = serve(&u, addresses[n]);
 		served = daemons[n] != NULL;
 		n += served;
 	}
