@@ -48,12 +48,27 @@ static int lock(int fd, int how)
 	return rc == 0 ? 0 : errno;
 }
 
-/* Exclusively when nobody else has it, else shared, once who is opening or
- * closing it is through. */
+/* One process at a time opens or closes the file: so who finds it in use finds
+ * it looked at and marked, and by somebody who still has it. `type` F_WRLCK or
+ * F_UNLCK; `command` F_OFD_SETLKW or, not to wait, F_OFD_SETLK. */
+static int gate(const struct lmdb_index *index, short type, int command)
+{
+	struct flock whole = {.l_type = type, .l_whence = SEEK_SET};
+	int rc;
+
+	do
+		rc = fcntl(index->fd, command, &whole);
+	while (rc != 0 && errno == EINTR);
+	return rc == 0 ? 0 : errno;
+}
+
+/* Exclusively when nobody else has it, else shared. */
 static int lock_open(struct lmdb_index *index)
 {
-	int rc = lock(index->fd, LOCK_EX | LOCK_NB);
+	int rc = gate(index, F_WRLCK, F_OFD_SETLKW);
 
+	if (rc == 0)
+		rc = lock(index->fd, LOCK_EX | LOCK_NB);
 	index->alone = rc == 0;
 	return rc == EWOULDBLOCK ? lock(index->fd, LOCK_SH) : rc;
 }
@@ -161,13 +176,12 @@ static int make_anew(const struct lmdb_index *index,
 	return rc;
 }
 
-int lmdb_index_begin(struct lmdb_index *index,
-                     const struct lmdb_index_source *source)
+/* Nobody else has it. */
+static int begin_alone(struct lmdb_index *index,
+                       const struct lmdb_index_source *source)
 {
 	int rc = 0;
 
-	if (!index->alone)
-		return long_enough(index) ? 0 : MDB_CORRUPTED;
 	if (!credible(index, source))
 		rc = make_anew(index, source);
 	if (rc != 0)
@@ -183,11 +197,25 @@ int lmdb_index_begin(struct lmdb_index *index,
 	return lock(index->fd, LOCK_SH);
 }
 
+int lmdb_index_begin(struct lmdb_index *index,
+                     const struct lmdb_index_source *source)
+{
+	int rc;
+
+	if (index->alone)
+		rc = begin_alone(index, source);
+	else
+		rc = long_enough(index) ? 0 : MDB_CORRUPTED;
+	return rc == 0 ? gate(index, F_UNLCK, F_OFD_SETLK) : rc;
+}
+
 void lmdb_index_close(struct lmdb_index *index, bool whole)
 {
 	if (!index->head)
 		return;
-	if (whole && lock(index->fd, LOCK_EX | LOCK_NB) == 0 &&
+	/* Whoever is opening it meanwhile uses it next. */
+	if (whole && gate(index, F_WRLCK, F_OFD_SETLK) == 0 &&
+	    lock(index->fd, LOCK_EX | LOCK_NB) == 0 &&
 	    fdatasync(index->fd) == 0) {
 		index->head->clean = true;
 		fdatasync(index->fd);

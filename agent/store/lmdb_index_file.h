@@ -5,7 +5,7 @@
  * number of the last transaction, has been in use since the machine was started
  * or was closed and brought to the disk, and has as many numbers as there are
  * records, or a few more. Whether a process is the only one that uses it, a
- * lock on the file says. */
+ * lock on the file says; another is held while it is opened or closed. */
 #ifndef AGENT_STORE_LMDB_INDEX_FILE_H
 #define AGENT_STORE_LMDB_INDEX_FILE_H
 

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include "agent/store/lmdb_index_file.h"
 #include "tests/unit/store_rig.h"
@@ -381,6 +382,115 @@ static void a_table_is_believed_when_it_fits(void **state)
 	close_table(&t);
 }
 
+/* Opens the table while somebody else opens or closes it. */
+struct opener {
+	struct table table;
+	pthread_t thread;
+	uint64_t stamp;
+	int rc;
+};
+
+static void *open_meanwhile(void *cookie)
+{
+	struct opener *o = cookie;
+	const struct lmdb_index_source source = {
+	    .stamp = o->stamp,
+	    .records = o->table.records,
+	    .put_all = put_all,
+	    .cookie = &o->table,
+	};
+
+	o->rc = lmdb_index_open(&o->table.index, o->table.directory, MAX_SIZE);
+	if (o->rc == 0)
+		o->rc = lmdb_index_begin(&o->table.index, &source);
+	return NULL;
+}
+
+/* Whether somebody waits for a lock on the file. */
+static bool is_awaited(const struct table *t)
+{
+	FILE *f = fopen("/proc/locks", "r");
+	char name[256], inode[32], line[256];
+	struct stat st;
+	bool found = false;
+
+	snprintf(name, sizeof(name), "%s/index", t->directory);
+	assert_int_equal(stat(name, &st), 0);
+	snprintf(inode, sizeof(inode), ":%lu ", (unsigned long)st.st_ino);
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f))
+		found = found || (strstr(line, "->") && strstr(line, inode));
+	fclose(f);
+	return found;
+}
+
+/* Until it waits for who is at it. */
+static void start_opener(struct opener *o, const struct table *t,
+                         uint64_t stamp)
+{
+	*o = (struct opener){.table = *t, .stamp = stamp};
+	assert_int_equal(
+	    pthread_create(&o->thread, NULL, open_meanwhile, o), 0);
+	for (int i = 0; !is_awaited(t); i++) {
+		assert_true(i < 30000);
+		usleep(1000);
+	}
+}
+
+static void join_opener(struct opener *o)
+{
+	pthread_join(o->thread, NULL);
+	assert_int_equal(o->rc, 0);
+}
+
+static struct opener late;
+static const struct table *closing; /* whom it comes too late for */
+
+/* In the place of the C library's: the table is closed, and says so, but its
+ * file is not yet. */
+int fdatasync(int fd)
+{
+	if (closing && closing->index.head->clean) {
+		start_opener(&late, closing, STAMP);
+		closing = NULL;
+	}
+	return (int)syscall(SYS_fdatasync, fd);
+}
+
+/* Else the machine could go down while it is in use, and it would be believed
+ * afterwards, whatever of it was on the disk. */
+static void who_comes_while_it_is_closed_takes_it_into_use(void **state)
+{
+	struct table t;
+
+	(void)state;
+	open_table(&t);
+	closing = &t;
+	lmdb_index_close(&t.index, true);
+	join_opener(&late);
+	assert_int_equal(late.table.made, 1);
+	assert_false(late.table.index.head->clean);
+	close_table(&late.table);
+}
+
+/* The machine went down, and the first who opened it since gave up. */
+static void who_comes_while_it_is_opened_trusts_nobody(void **state)
+{
+	struct table t;
+	struct opener second;
+
+	(void)state;
+	open_table(&t);
+	t.index.head->boot[0] ^= 1;
+	lmdb_index_close(&t.index, false);
+	assert_int_equal(lmdb_index_open(&t.index, t.directory, MAX_SIZE), 0);
+	start_opener(&second, &t, STAMP);
+	lmdb_index_close(&t.index, false);
+	join_opener(&second);
+	assert_int_equal(second.table.made, 2);
+	close_table(&second.table);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -392,6 +502,8 @@ int main(void)
 	    cmocka_unit_test(damage_is_seen),
 	    cmocka_unit_test(readers_miss_nothing),
 	    cmocka_unit_test(a_table_is_believed_when_it_fits),
+	    cmocka_unit_test(who_comes_while_it_is_closed_takes_it_into_use),
+	    cmocka_unit_test(who_comes_while_it_is_opened_trusts_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
