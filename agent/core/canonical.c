@@ -168,22 +168,43 @@ static bool keeps_value(const char *number, size_t size)
 
 /* --- the text as it is written -------------------------------------------- */
 
-/* Reads the numbers of a valid text one after the other. */
-struct numbers {
+struct cursor {
 	const char *text;
 	size_t size;
 	size_t at;
 };
 
-static void skip_string(struct numbers *n)
+static void skip_string(struct cursor *c)
 {
-	for (n->at++; n->at < n->size && n->text[n->at] != '"'; n->at++)
-		n->at += n->text[n->at] == '\\';
-	n->at++;
+	for (c->at++; c->at < c->size && c->text[c->at] != '"'; c->at++)
+		c->at += c->text[c->at] == '\\';
+	c->at++;
 }
 
-/* The next number as it is written. */
-static const char *next_number(struct numbers *n, size_t *ret_size)
+/* Whether the text is no deeper than we go. Asked before Jansson reads it: that
+ * goes as deep as the text does, on the stack. */
+static bool is_shallow(struct cursor c)
+{
+	size_t depth = 0;
+
+	while (c.at < c.size && depth <= CANONICAL_DEPTH_MAX) {
+		const char letter = c.text[c.at];
+
+		if (letter == '"') {
+			skip_string(&c);
+			continue;
+		}
+		if (letter == '[' || letter == '{')
+			depth++;
+		else if (depth > 0 && (letter == ']' || letter == '}'))
+			depth--;
+		c.at++;
+	}
+	return depth <= CANONICAL_DEPTH_MAX;
+}
+
+/* The next number of a valid text, as it is written. */
+static const char *next_number(struct cursor *n, size_t *ret_size)
 {
 	static const char letters[] = "0123456789-+.eE";
 	size_t from;
@@ -203,15 +224,13 @@ static const char *next_number(struct numbers *n, size_t *ret_size)
 	return n->text + from;
 }
 
-/* Whether `value` is no deeper than we go, and its numbers keep their values
- * where they count. Jansson remembers the order of members, so the numbers of
- * the text come in turn. */
-static bool is_faithful(const json_t *value, struct numbers *numbers,
-                        const json_t *const *excluded, bool counts,
-                        unsigned depth)
+/* Whether the numbers of `value` keep their values where they count. Jansson
+ * remembers the order of members, so the numbers of the text come in turn. */
+static bool is_faithful(const json_t *value, struct cursor *numbers,
+                        const json_t *const *excluded, bool counts)
 {
 	json_t *all = (json_t *)(uintptr_t)value;
-	bool faithful = depth <= CANONICAL_DEPTH_MAX;
+	bool faithful = true;
 	const char *number;
 	size_t size;
 
@@ -223,11 +242,11 @@ static bool is_faithful(const json_t *value, struct numbers *numbers,
 	}
 	for (size_t i = 0; faithful && i < json_array_size(value); i++)
 		faithful = is_faithful(json_array_get(value, i), numbers,
-		                       excluded, counts, depth + 1);
+		                       excluded, counts);
 	for (void *at = json_object_iter(all); faithful && at;
 	     at = json_object_iter_next(all, at))
 		faithful = is_faithful(json_object_iter_value(at), numbers,
-		                       excluded, counts, depth + 1);
+		                       excluded, counts);
 	return faithful;
 }
 
@@ -424,14 +443,10 @@ static json_t *find_object(json_t *root, const char *pointer,
 }
 
 /* Takes the members out; false when what is left has no canonical form. */
-static bool exclude(json_t *root, struct spoe_span text,
+static bool exclude(json_t *root, struct cursor text,
                     const struct policy *policy)
 {
 	const json_t *excluded[POLICY_EXCLUDED_MAX] = {NULL};
-	struct numbers numbers = {
-	    .text = (const char *)text.data,
-	    .size = text.size,
-	};
 	char name[TOKEN_SIZE];
 
 	for (size_t i = 0; i < policy->n_excluded; i++) {
@@ -439,7 +454,7 @@ static bool exclude(json_t *root, struct spoe_span text,
 
 		excluded[i] = json_object_get(object, name);
 	}
-	if (!is_faithful(root, &numbers, excluded, true, 1))
+	if (!is_faithful(root, &text, excluded, true))
 		return false;
 	for (size_t i = 0; i < policy->n_excluded; i++) {
 		json_t *object = find_object(root, policy->excluded[i], name);
@@ -477,11 +492,16 @@ enum canonical_result canonical_json(struct spoe_span text,
                                      const struct policy *policy,
                                      uint8_t **ret_bytes, size_t *ret_size)
 {
+	const struct cursor start = {
+	    .text = (const char *)text.data,
+	    .size = text.size,
+	};
 	enum canonical_result result = CANONICAL_NONE;
 	json_error_t error;
 	json_t *root;
 
-	if (text.size == 0 || text.size > CANONICAL_TEXT_MAX)
+	if (text.size == 0 || text.size > CANONICAL_TEXT_MAX ||
+	    !is_shallow(start))
 		return CANONICAL_NONE;
 	root = json_loadb((const char *)text.data, text.size,
 	                  JSON_REJECT_DUPLICATES, &error);
@@ -489,7 +509,7 @@ enum canonical_result canonical_json(struct spoe_span text,
 		return json_error_code(&error) == json_error_out_of_memory
 		           ? CANONICAL_NO_MEMORY
 		           : CANONICAL_NONE;
-	if (exclude(root, text, policy))
+	if (exclude(root, start, policy))
 		result = write_root(root, text.size, ret_bytes, ret_size);
 	json_decref(root);
 	return result;

@@ -2,6 +2,7 @@
  * same: RFC 8785, its samples and what it leaves open. */
 #include "agent/core/canonical.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -205,6 +206,46 @@ static void test_depth(void **state)
 	check_form(&everything, text, 2 * deep + 2, NULL);
 }
 
+/* As deep as Jansson goes, and more; only the beginning of a text, too. */
+static void *read_deep(void *cookie)
+{
+	static const char *const begin[] = {"[", "{\"a\":", "[\"\\\"]\","};
+	enum { DEEP = 2040 };
+	uint8_t *form;
+	size_t size;
+
+	for (size_t i = 0; i < COUNT(begin); i++) {
+		const size_t length = strlen(begin[i]);
+		char *text = malloc(DEEP * length);
+
+		for (size_t at = 0; at < DEEP; at++)
+			memcpy(text + at * length, begin[i], length);
+		if (canonical_json(spoe_span(text, DEEP * length), &everything,
+		                   &form, &size) != CANONICAL_NONE)
+			*(bool *)cookie = false;
+		free(text);
+	}
+	return NULL;
+}
+
+/* A worker's stack is small, and clients choose how deep their texts are. */
+static void test_stack(void **state)
+{
+	enum { STACK_SIZE = 64 << 10 };
+	pthread_attr_t attributes;
+	pthread_t thread;
+	bool good = true;
+
+	(void)state;
+	pthread_attr_init(&attributes);
+	assert_int_equal(pthread_attr_setstacksize(&attributes, STACK_SIZE), 0);
+	assert_int_equal(pthread_create(&thread, &attributes, read_deep, &good),
+	                 0);
+	pthread_attr_destroy(&attributes);
+	pthread_join(thread, NULL);
+	assert_true(good);
+}
+
 static void test_size(void **state)
 {
 	char *text = malloc(CANONICAL_TEXT_MAX + 1);
@@ -341,6 +382,7 @@ int main(void)
 	    cmocka_unit_test(test_texts),
 	    cmocka_unit_test(test_numbers),
 	    cmocka_unit_test(test_depth),
+	    cmocka_unit_test(test_stack),
 	    cmocka_unit_test(test_size),
 	    cmocka_unit_test(test_excluded),
 	    cmocka_unit_test(test_fingerprints),

@@ -429,8 +429,8 @@ static void start_opener(struct opener *o, const struct table *t,
                          uint64_t stamp)
 {
 	*o = (struct opener){.table = *t, .stamp = stamp};
-	assert_int_equal(
-	    pthread_create(&o->thread, NULL, open_meanwhile, o), 0);
+	assert_int_equal(pthread_create(&o->thread, NULL, open_meanwhile, o),
+	                 0);
 	for (int i = 0; !is_awaited(t); i++) {
 		assert_true(i < 30000);
 		usleep(1000);
