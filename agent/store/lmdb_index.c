@@ -7,10 +7,13 @@
 enum {
 	USED_MAX = LMDB_INDEX_SLOTS * 3 / 4,
 	DEPTH_MAX = 30,
-	/* A directory larger than this many records for each of its entries
-	 * would be somebody's doing, who chose keys that begin alike. */
+	/* A directory with fewer records for each entry is somebody's doing,
+	 * who chose keys that begin alike. Where it may not grow he keeps out
+	 * whose keys begin so, too: up to so many pages, and such a part of the
+	 * map, it may. Of 20 bits he has to try a million keys for each. */
 	RECORDS_PER_ENTRY = 16,
-	DEPTH_FREE = 8, /* up to this depth anything goes */
+	DIRECTORY_FREE = 1024,
+	DIRECTORY_PART = 16,
 	NUMBER_BITS = 48,
 	DEPTH_BITS = 8,
 	USED_BITS = 16,
@@ -357,6 +360,16 @@ static bool put_in_page(struct lmdb_index_page *page, uint64_t prefix,
 	return false;
 }
 
+static bool may_deepen(const struct lmdb_index *index, unsigned depth)
+{
+	const uint64_t pages = directory_pages(depth + 1);
+	const bool small = pages <= DIRECTORY_FREE &&
+	                   pages <= index->map_pages / DIRECTORY_PART;
+
+	return depth < DEPTH_MAX &&
+	       (small || index->head->records >> depth >= RECORDS_PER_ENTRY);
+}
+
 /* A directory twice as large. */
 static int deepen(const struct lmdb_index *index)
 {
@@ -368,9 +381,7 @@ static int deepen(const struct lmdb_index *index)
 
 	if (!read_directory(index, &d))
 		return MDB_CORRUPTED;
-	if (d.depth == DEPTH_MAX ||
-	    (d.depth >= DEPTH_FREE &&
-	     head->records >> d.depth < RECORDS_PER_ENTRY))
+	if (!may_deepen(index, d.depth))
 		return MDB_MAP_FULL;
 	rc = allocate(index, directory_pages(d.depth + 1));
 	if (rc != 0)
