@@ -226,7 +226,8 @@ static void complete(struct exchange *x, const struct exchange_event *event,
 	/* What is pending waits for its notice: one completion counts. */
 	x->op.from = RECORD_LOCKED;
 	submit(x, EXCHANGE_SETTLING, RECORD_OP_SETTLE, event->now_ms, todo);
-	todo->wake_ms = event->now_ms + event->timeout_ms;
+	x->late_ms = event->now_ms + event->timeout_ms;
+	todo->wake_ms = x->late_ms;
 }
 
 /* What a notice does to a record; from what, if not from any. Only a lock is
@@ -372,12 +373,31 @@ static void reply_settled(struct exchange *x, struct exchange_todo *todo)
 	reply_outcome(x, x->reply.outcome, x->reply.reason, todo);
 }
 
+/* There was no room for the response. It was executed all the same, and what
+ * says so is smaller. */
+static void seal_instead(struct exchange *x, uint64_t now_ms,
+                         struct exchange_todo *todo)
+{
+	x->reply.outcome = IDEM_OUTCOME_SEALED;
+	x->reply.reason = REASON_STORE_FULL;
+	idem_settle(RECORD_SEALED, x->policy, x->reply.ticket.owner, now_ms,
+	            &x->op.record);
+	submit(x, EXCHANGE_SETTLING, RECORD_OP_SETTLE, now_ms, todo);
+	if (!x->replied)
+		todo->wake_ms = x->late_ms;
+}
+
 static void settle_answered(struct exchange *x,
-                            const struct record_answer *answer,
+                            const struct record_answer *answer, uint64_t now_ms,
                             struct exchange_todo *todo)
 {
 	const bool wanted = !x->replied;
 
+	if (answer->health == REASON_STORE_FULL &&
+	    x->op.record.response.size > 0) {
+		seal_instead(x, now_ms, todo);
+		return;
+	}
 	if (answer->health != REASON_NONE)
 		reply_error(x, answer->health, todo);
 	else if (answer->result == RECORD_SETTLED)
@@ -398,7 +418,7 @@ static void answered(struct exchange *x, const struct exchange_event *event,
 		claim_answered(x, event, todo);
 		return;
 	case EXCHANGE_SETTLING:
-		settle_answered(x, event->answer, todo);
+		settle_answered(x, event->answer, event->now_ms, todo);
 		return;
 	case EXCHANGE_RELEASING:
 		finish(x, todo);

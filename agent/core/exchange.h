@@ -18,6 +18,9 @@
  * the time of one operation, and a lock that ends meanwhile is claimed like any
  * other: of many that wait, one gets it, and the others wait on.
  *
+ * A completion whose response finds no room in the store seals the lock: it was
+ * executed, and to say so takes less.
+ *
  * A notice has nobody to reply to: what
  * became of it is in exchange.reply when it is finished. */
 #ifndef AGENT_CORE_EXCHANGE_H
@@ -94,7 +97,7 @@ struct exchange {
 	enum exchange_state state;
 	bool replied; /* or nobody is there to be replied to */
 	const struct policy *policy;
-	uint64_t late_ms; /* from then on a grant is too late */
+	uint64_t late_ms; /* from then on a grant, or a reply, is too late */
 	uint64_t timeout_ms;
 	uint64_t wait_until_ms;
 	uint64_t look_ms;     /* the next interval */

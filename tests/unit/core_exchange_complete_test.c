@@ -142,9 +142,47 @@ static void test_complete_fails(void **state)
 	struct story *s = *state;
 
 	complete_at(s, 0);
-	answer_at(s, 5, REASON_STORE_FULL, RECORD_SETTLED, NULL);
+	answer_at(s, 5, REASON_STORE_FAILED, RECORD_SETTLED, NULL);
 	wants_reply(s);
-	replied_outcome(s, IDEM_OUTCOME_ERROR, REASON_STORE_FULL);
+	replied_outcome(s, IDEM_OUTCOME_ERROR, REASON_STORE_FAILED);
+}
+
+/* It was executed: when there is no room for the response there may be some to
+ * say so. */
+static void test_complete_without_room(void **state)
+{
+	struct story *s = *state;
+
+	complete_at(s, 0);
+	answer_at(s, 5, REASON_STORE_FULL, RECORD_SETTLED, NULL);
+	assert_true(s->todo.submit);
+	assert_false(s->todo.reply || s->todo.finished);
+	assert_int_equal(s->todo.wake_ms, T + TIMEOUT);
+	assert_int_equal(s->x.op.type, RECORD_OP_SETTLE);
+	assert_int_equal(s->x.op.record.state, RECORD_SEALED);
+	assert_int_equal(s->x.op.record.response.size, 0);
+	assert_int_equal(s->x.op.from, RECORD_LOCKED);
+	assert_int_equal(s->x.op.now_ms, T + 5);
+
+	answer_at(s, 6, REASON_NONE, RECORD_SETTLED, NULL);
+	wants_reply(s);
+	replied_outcome(s, IDEM_OUTCOME_SEALED, REASON_STORE_FULL);
+	assert_int_equal(s->x.reply.expires_s, (T + 5 + RESPONSE_TTL) / 1000);
+}
+
+static void test_complete_without_any_room(void **state)
+{
+	struct story *s = *state;
+
+	complete_at(s, 0);
+	answer_at(s, 5, REASON_STORE_FULL, RECORD_SETTLED, NULL);
+	/* Nobody is told twice. */
+	timeout_at(s, TIMEOUT);
+	assert_true(s->todo.reply);
+	replied_outcome(s, IDEM_OUTCOME_ERROR, REASON_STORE_SLOW);
+	answer_at(s, TIMEOUT + 1, REASON_STORE_FULL, RECORD_SETTLED, NULL);
+	assert_false(s->todo.reply || s->todo.submit);
+	assert_true(s->todo.finished);
 }
 
 static void test_absurd_settle_answer(void **state)
@@ -213,6 +251,8 @@ int main(void)
 	    STORY(test_complete_of_head),
 	    STORY(test_complete_lost),
 	    STORY(test_complete_fails),
+	    STORY(test_complete_without_room),
+	    STORY(test_complete_without_any_room),
 	    STORY(test_absurd_settle_answer),
 	    STORY(test_slow_settle),
 	    STORY(test_gone_while_settling),
