@@ -26,7 +26,7 @@ static int64_t boot_ns(void)
 	return read_ns(CLOCK_BOOTTIME);
 }
 
-uint64_t clock_now_ms(void)
+struct clock_moment clock_moment(void)
 {
 	int64_t offset = atomic_load_explicit(&offset_ns, memory_order_relaxed);
 	struct clock_reading reading;
@@ -42,7 +42,15 @@ uint64_t clock_now_ms(void)
 	         !atomic_compare_exchange_weak_explicit(
 		     &offset_ns, &offset, stepped, memory_order_relaxed,
 		     memory_order_relaxed));
-	return clock_step_now_ms(stepped, reading);
+	return (struct clock_moment){
+	    .now_ms = clock_step_now_ms(stepped, reading),
+	    .monotonic_us = (uint64_t)(reading.boot_ns / 1000),
+	};
+}
+
+uint64_t clock_now_ms(void)
+{
+	return clock_moment().now_ms;
 }
 
 uint64_t clock_monotonic_ms(void)

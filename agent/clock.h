@@ -10,6 +10,15 @@
  * no lock. */
 uint64_t clock_now_ms(void);
 
+/* The same, and from the same reading the microseconds since some fixed point,
+ * to see how long things take. */
+struct clock_moment {
+	uint64_t now_ms;
+	uint64_t monotonic_us;
+};
+
+struct clock_moment clock_moment(void);
+
 /* Milliseconds since some fixed point, for time-outs; time asleep counts.
  * Thread-safe, no lock. */
 uint64_t clock_monotonic_ms(void);

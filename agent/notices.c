@@ -6,6 +6,7 @@
 #include "agent/clock.h"
 #include "agent/core/exchange.h"
 #include "agent/log.h"
+#include "agent/meter.h"
 #include "agent/store/store.h"
 #include "agent/waiters.h"
 
@@ -15,6 +16,7 @@ struct settling {
 	struct store_call call;
 	struct notices *notices;
 	struct config *config; /* a reference: the exchange borrows a policy */
+	uint64_t asked_us;     /* when the store was, monotonic */
 	struct settling *next; /* all that live, or all that are spare */
 	struct settling *prev;
 };
@@ -22,6 +24,7 @@ struct settling {
 struct notices {
 	struct store_client *store;
 	struct waiters *waiters;
+	struct meter *meter;
 	struct config *config;
 	struct settling *first;
 	struct settling *spare;
@@ -43,7 +46,7 @@ const char *notices_counter_text(enum notices_counter counter)
 
 static void count(struct notices *n, enum notices_counter counter)
 {
-	n->counters.counts[counter]++;
+	counter_add(&n->counters.counts[counter], 1);
 }
 
 /* Counts and logs what became of a notice. */
@@ -134,12 +137,15 @@ static void on_store_done(struct store_call *call,
 {
 	struct settling *s =
 	    (struct settling *)((char *)call - offsetof(struct settling, call));
+	const struct clock_moment moment = clock_moment();
 	const struct exchange_event event = {
 	    .type = EXCHANGE_ANSWER,
-	    .now_ms = clock_now_ms(),
+	    .now_ms = moment.now_ms,
 	    .answer = answer,
 	};
 
+	meter_count(s->notices->meter, &call->op, answer,
+	            moment.monotonic_us - s->asked_us);
 	waiters_heed(s->notices->waiters, &call->op, answer);
 	step(s, &event);
 }
@@ -148,9 +154,10 @@ static void settle(struct notices *n, const struct notice *notice,
                    enum notice_action action)
 {
 	struct settling *s = settling_new(n);
+	const struct clock_moment moment = clock_moment();
 	struct exchange_event event = {
 	    .type = EXCHANGE_NOTICE,
-	    .now_ms = clock_now_ms(),
+	    .now_ms = moment.now_ms,
 	    .ticket = &notice->ticket,
 	    .action = action,
 	};
@@ -160,6 +167,7 @@ static void settle(struct notices *n, const struct notice *notice,
 		return;
 	}
 	event.policy = config_policy_by_id(s->config, notice->ticket.policy_id);
+	s->asked_us = moment.monotonic_us;
 	step(s, &event);
 }
 
@@ -198,12 +206,12 @@ void notices_line(struct notices *n, struct spoe_span line)
 
 void notices_dropped(struct notices *n, uint64_t lines)
 {
-	n->counters.counts[NOTICES_DROPPED] += lines;
+	counter_add(&n->counters.counts[NOTICES_DROPPED], lines);
 	log_event(LOG_NOTICES_DROPPED, LOG_INT("lines", lines));
 }
 
 struct notices *notices_new(struct store_client *store, struct waiters *waiters,
-                            struct config *config)
+                            struct meter *meter, struct config *config)
 {
 	struct notices *n = calloc(1, sizeof(*n));
 
@@ -211,6 +219,7 @@ struct notices *notices_new(struct store_client *store, struct waiters *waiters,
 		return NULL;
 	n->store = store;
 	n->waiters = waiters;
+	n->meter = meter;
 	n->config = config_ref(config);
 	return n;
 }

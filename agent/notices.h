@@ -5,7 +5,9 @@
 #define AGENT_NOTICES_H
 
 #include "agent/config.h"
+#include "agent/counter.h"
 
+struct meter;
 struct notices;
 struct store_client;
 struct waiters;
@@ -17,8 +19,9 @@ enum notices_counter {
 	NOTICES_COUNTERS
 };
 
+/* Any thread reads them. */
 struct notices_counters {
-	uint64_t counts[NOTICES_COUNTERS];
+	atomic_uint_least64_t counts[NOTICES_COUNTERS];
 };
 
 /* At work at once; what comes beyond is not acted on. */
@@ -26,10 +29,10 @@ enum { NOTICES_BUSY_MAX = 4096 };
 
 const char *notices_counter_text(enum notices_counter counter);
 
-/* `store` and `waiters` must outlive it; takes a reference of `config`. NULL
- * when out of memory. */
+/* What it works with must outlive it; takes a reference of `config`. Counts in
+ * `meter` what it asks of the store. NULL when out of memory. */
 struct notices *notices_new(struct store_client *store, struct waiters *waiters,
-                            struct config *config);
+                            struct meter *meter, struct config *config);
 
 /* Operations in flight are cancelled. NULL is fine. */
 void notices_free(struct notices *n);

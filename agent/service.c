@@ -6,10 +6,19 @@
 #include "agent/core/digest.h"
 #include "agent/log.h"
 #include "agent/messages.h"
+#include "agent/meter.h"
 #include "agent/service_private.h"
 
 /* How often the time-outs of exchanges are looked at: their resolution. */
 static const double TICK_S = 0.02;
+
+uint64_t service_now_ms(struct service *s)
+{
+	const struct clock_moment moment = clock_moment();
+
+	s->now_us = moment.monotonic_us;
+	return moment.now_ms;
+}
 
 /* The next owner token; NULL when OpenSSL has no randomness to give. */
 static const uint8_t *service_owner(struct service *s)
@@ -80,6 +89,7 @@ static struct pending *pending_new(struct service *s, struct notify *n,
 	p->config = config_ref(s->config);
 	p->notify = n;
 	p->wake_ms = 0;
+	p->late = false;
 	p->response_size = 0;
 	service_wait_init(p);
 	n->owner = p;
@@ -95,6 +105,8 @@ static void pending_free(struct pending *p)
 	service_wait_fini(p);
 	exchange_fini(&p->exchange);
 	config_unref(p->config);
+	if (p->late)
+		counter_sub(&s->counters.late, 1);
 	s->responses_size -= p->response_size;
 	s->exchanges--;
 	service_list_remove(p);
@@ -131,18 +143,20 @@ static void log_complete(const struct exchange_reply *reply,
 	           reason_text(reply->reason), record_key);
 }
 
-/* Counts, logs and sends `reply`. `record_key` may be NULL. */
+/* Counts, logs and sends `reply`. `policy` and `record_key` may be NULL. */
 static void send_reply(struct service *s, struct notify *n,
+                       const struct policy *policy,
                        const struct exchange_reply *reply,
                        const uint8_t *record_key)
 {
 	struct spoe_ack ack;
 
 	if (reply->is_check) {
-		s->counters.verdicts[reply->answer.verdict]++;
+		tally_count(&s->counters.verdicts, policy,
+		            reply->answer.verdict);
 		log_check(reply, record_key);
 	} else {
-		s->counters.outcomes[reply->outcome]++;
+		counter_add(&s->counters.outcomes[reply->outcome], 1);
 		log_complete(reply, record_key);
 	}
 	notify_ack_begin(n, &ack);
@@ -156,8 +170,9 @@ static void send_reply(struct service *s, struct notify *n,
 	notify_ack_send(n, &ack);
 }
 
-/* Answers a check that needs no exchange. */
+/* Answers a check that needs no exchange; `policy` may be NULL. */
 static void reply_verdict(struct service *s, struct notify *n,
+                          const struct policy *policy,
                           enum idem_verdict verdict, enum reason reason)
 {
 	struct exchange_reply reply = {
@@ -165,7 +180,7 @@ static void reply_verdict(struct service *s, struct notify *n,
 	    .answer = {.verdict = verdict, .reason = reason},
 	};
 
-	send_reply(s, n, &reply, NULL);
+	send_reply(s, n, policy, &reply, NULL);
 }
 
 /* Answers a completion that needs no exchange. */
@@ -177,7 +192,7 @@ static void reply_outcome(struct service *s, struct notify *n,
 	    .reason = reason,
 	};
 
-	send_reply(s, n, &reply, NULL);
+	send_reply(s, n, NULL, &reply, NULL);
 }
 
 /* Carries out what the exchange says. May free `p`. */
@@ -193,18 +208,19 @@ static void pending_do(struct pending *p, const struct exchange_todo *todo)
 		p->notify = NULL;
 		n->owner = NULL;
 		if (p->waited && x->reply.answer.verdict == IDEM_CONFLICT)
-			s->counters.waits_over++;
-		send_reply(s, n, &x->reply, x->op.record_key);
+			counter_add(&s->counters.waits_over, 1);
+		send_reply(s, n, x->policy, &x->reply, x->op.record_key);
 	}
 	p->wake_ms = todo->wait ? 0 : todo->wake_ms;
 	if (p->wake_ms && !ev_is_active(&s->tick))
 		ev_timer_again(s->loop, &s->tick);
 	if (x->state == EXCHANGE_RELEASING && todo->submit)
-		s->counters.given_back++;
+		counter_add(&s->counters.given_back, 1);
 	if (todo->submit) {
 		if (x->state == EXCHANGE_CLAIMING)
 			service_wait_look(p);
 		p->call.op = x->op;
+		p->asked_us = s->now_us;
 		store_submit(s->store, &p->call);
 	}
 	if (todo->finished)
@@ -226,17 +242,28 @@ static void on_store_done(struct store_call *call,
 {
 	struct pending *p =
 	    (struct pending *)((char *)call - offsetof(struct pending, call));
+	struct service *s = p->service;
 	struct exchange_event event = {
 	    .type = EXCHANGE_ANSWER,
-	    .now_ms = clock_now_ms(),
+	    .now_ms = service_now_ms(s),
 	    .answer = answer,
 	    /* The one in force: it may have been encrypted with a key that
 	     * came after the request. */
 	    .keyring = p->service->config->keyring,
 	};
 
-	waiters_heed(p->service->waiters, &call->op, answer);
+	meter_count(s->meter, &call->op, answer, s->now_us - p->asked_us);
+	waiters_heed(s->waiters, &call->op, answer);
 	service_step(p, &event);
+}
+
+/* The store has had its time; its answer is awaited all the same. */
+static void be_late(struct pending *p, const struct exchange_event *event)
+{
+	if (!p->late)
+		counter_add(&p->service->counters.late, 1);
+	p->late = true;
+	service_step(p, event);
 }
 
 /* The list is in the order in which the store was asked, and so, but for a
@@ -244,7 +271,7 @@ static void on_store_done(struct store_call *call,
 static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 {
 	struct service *s = timer->data;
-	uint64_t now_ms = clock_now_ms();
+	uint64_t now_ms = service_now_ms(s);
 	bool waiting = false;
 	struct pending *p;
 	struct pending *next;
@@ -259,7 +286,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 		if (p->wake_ms && p->wake_ms > now_ms)
 			waiting = true;
 		else if (p->wake_ms)
-			service_step(p, &event);
+			be_late(p, &event);
 	}
 	if (!waiting)
 		ev_timer_stop(s->loop, &s->tick);
@@ -303,7 +330,7 @@ static void start_check(struct service *s, struct notify *n,
 {
 	struct exchange_event event = {
 	    .type = EXCHANGE_CHECK,
-	    .now_ms = clock_now_ms(),
+	    .now_ms = service_now_ms(s),
 	    .policy = policy,
 	    .timeout_ms = s->config->answer_timeout_ms,
 	    .look_ms = s->config->wait_interval_ms,
@@ -316,7 +343,7 @@ static void start_check(struct service *s, struct notify *n,
 	if (event.owner)
 		p = pending_new(s, n, &reason);
 	if (!p) {
-		reply_verdict(s, n, IDEM_ERROR, reason);
+		reply_verdict(s, n, policy, IDEM_ERROR, reason);
 		return;
 	}
 	service_step(p, &event);
@@ -326,7 +353,7 @@ static void take_check(struct service *s, struct notify *n,
                        const struct message *m)
 {
 	struct key key;
-	const struct policy *policy;
+	const struct policy *policy = NULL;
 	struct idem_request request = {
 	    .replay_room =
 		messages_replay_room(connection_session(n->connection)),
@@ -334,16 +361,16 @@ static void take_check(struct service *s, struct notify *n,
 	enum reason reason;
 
 	if (m->reason == REASON_NONE && m->check.n_keys == 0) {
-		reply_verdict(s, n, IDEM_MISSING, REASON_NONE);
+		reply_verdict(s, n, NULL, IDEM_MISSING, REASON_NONE);
 		return;
 	}
 	reason = prepare_check(s, m, &key, &policy, &request);
 	if (reason == REASON_NONE)
 		start_check(s, n, policy, &request);
 	else if (reason == REASON_INTERNAL)
-		reply_verdict(s, n, IDEM_ERROR, reason);
+		reply_verdict(s, n, policy, IDEM_ERROR, reason);
 	else
-		reply_verdict(s, n, IDEM_INVALID, reason);
+		reply_verdict(s, n, policy, IDEM_INVALID, reason);
 }
 
 /* The policy of a ticket; "default", with a word about it, when it is gone. */
@@ -365,7 +392,7 @@ static void start_complete(struct service *s, struct notify *n,
 	size_t size = response->headers.size + response->body.size;
 	struct exchange_event event = {
 	    .type = EXCHANGE_COMPLETE,
-	    .now_ms = clock_now_ms(),
+	    .now_ms = service_now_ms(s),
 	    .policy = ticket_policy(s, ticket),
 	    .timeout_ms = s->config->answer_timeout_ms,
 	    .ticket = ticket,
@@ -417,8 +444,8 @@ static void count_unknown(struct service *s, const struct message *m)
 
 	if (m->unknown_arguments + m->unknown_messages == 0)
 		return;
-	s->counters.unknown_arguments += m->unknown_arguments;
-	s->counters.unknown_messages += m->unknown_messages;
+	counter_add(&s->counters.unknown_arguments, m->unknown_arguments);
+	counter_add(&s->counters.unknown_messages, m->unknown_messages);
 	snprintf(name, sizeof(name), "%.*s", (int)m->unknown_name.size,
 	         (const char *)m->unknown_name.data);
 	log_event(m->unknown_arguments ? LOG_UNKNOWN_ARGUMENT
@@ -456,7 +483,7 @@ void service_gone(struct service *s, struct notify *n)
 	struct pending *p = n->owner;
 	struct exchange_event event = {
 	    .type = EXCHANGE_GONE,
-	    .now_ms = clock_now_ms(),
+	    .now_ms = service_now_ms(s),
 	};
 
 	if (!p)
@@ -464,12 +491,13 @@ void service_gone(struct service *s, struct notify *n)
 	assert(p->notify == n);
 	p->notify = NULL;
 	if (p->waited)
-		s->counters.waits_gone++;
+		counter_add(&s->counters.waits_gone, 1);
 	service_step(p, &event);
 }
 
 struct service *service_new(struct ev_loop *loop, struct store_client *store,
-                            struct waiters *waiters, struct config *config)
+                            struct waiters *waiters, struct meter *meter,
+                            struct config *config)
 {
 	struct service *s = calloc(1, sizeof(*s));
 
@@ -486,6 +514,7 @@ struct service *service_new(struct ev_loop *loop, struct store_client *store,
 	s->loop = loop;
 	s->store = store;
 	s->waiters = waiters;
+	s->meter = meter;
 	s->config = config_ref(config);
 	s->noticed = config->n_notices_listen > 0;
 	ev_timer_init(&s->tick, on_tick, 0., TICK_S);

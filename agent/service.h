@@ -6,25 +6,34 @@
 
 #include "agent/config.h"
 #include "agent/core/idem.h"
+#include "agent/counter.h"
 #include "agent/net/connection.h"
+#include "agent/tally.h"
 
+struct meter;
 struct service;
 struct store_client;
 struct waiters;
 
-/* Counters of one loop. */
+/* Counters of one loop, which any thread reads. */
 struct service_counters {
-	uint64_t verdicts[IDEM_VERDICTS];
-	uint64_t outcomes[IDEM_OUTCOMES];
-	uint64_t unknown_arguments;
-	uint64_t unknown_messages;
-	uint64_t given_back;    /* locks granted that nobody was told of */
-	uint64_t waits;         /* checks that waited for another request */
-	uint64_t waits_refused; /* there was no place to wait */
-	uint64_t waits_over;    /* that were answered `conflict` in the end */
-	uint64_t waits_gone;    /* whose asker went away */
-	uint64_t wait_wakes;    /* looks at the store because of a settle */
-	uint64_t wait_looks;    /* and because of the time */
+	struct tally verdicts;
+	atomic_uint_least64_t outcomes[IDEM_OUTCOMES];
+	/* Now: not answered by the store within the answer-timeout. */
+	atomic_uint_least64_t late;
+	atomic_uint_least64_t unknown_arguments;
+	atomic_uint_least64_t unknown_messages;
+	atomic_uint_least64_t
+	    given_back; /* locks granted that nobody was told of */
+	atomic_uint_least64_t
+	    waits; /* checks that waited for another request */
+	atomic_uint_least64_t waits_refused; /* there was no place to wait */
+	atomic_uint_least64_t
+	    waits_over; /* that were answered `conflict` in the end */
+	atomic_uint_least64_t waits_gone; /* whose asker went away */
+	atomic_uint_least64_t
+	    wait_wakes; /* looks at the store because of a settle */
+	atomic_uint_least64_t wait_looks; /* and because of the time */
 };
 
 enum {
@@ -34,10 +43,11 @@ enum {
 	SERVICE_RESPONSES_MAX = 256 << 20,
 };
 
-/* `loop`, `store` and `waiters` must outlive it; takes a reference of `config`.
- * NULL when out of memory. */
+/* What it works with must outlive it; takes a reference of `config`. Counts in
+ * `meter` what it asks of the store. NULL when out of memory. */
 struct service *service_new(struct ev_loop *loop, struct store_client *store,
-                            struct waiters *waiters, struct config *config);
+                            struct waiters *waiters, struct meter *meter,
+                            struct config *config);
 
 /* Call after every connection of the loop is closed. Operations in flight are
  * cancelled. NULL is fine. */

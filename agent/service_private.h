@@ -18,6 +18,8 @@ struct pending {
 	struct config *config; /* a reference: the exchange borrows a policy */
 	struct notify *notify; /* NULL once answered or gone */
 	uint64_t wake_ms;      /* Unix time; 0 when not in the queue */
+	uint64_t asked_us;     /* when the store was, monotonic */
+	bool late;             /* it has not answered in time */
 	size_t response_size;  /* bytes counted in service.responses_size */
 	/* It waits, or has waited: */
 	struct waiter waiter;
@@ -39,9 +41,11 @@ struct service {
 	struct store_client *store;
 	struct waiters *waiters;
 	struct waiters_client *waiters_client;
+	struct meter *meter;
 	struct config *config;
 	bool noticed; /* the configuration of the start had notices */
 	bool draining;
+	uint64_t now_us; /* monotonic, of the last service_now_ms() */
 	struct digest *digest;
 	ev_timer tick;
 	struct pending_list live;    /* oldest first; less those that wait */
@@ -54,6 +58,9 @@ struct service {
 	uint8_t random[64 * RECORD_OWNER_SIZE];
 	size_t random_left;
 };
+
+/* Unix time, of whatever happens next. */
+uint64_t service_now_ms(struct service *s);
 
 /* Puts `p` at the end of the list that p->waiting names. */
 void service_list_append(struct pending *p);

@@ -1,11 +1,10 @@
-#include "agent/clock.h"
 #include "agent/service_private.h"
 
 static void step(struct pending *p, enum exchange_event_type type)
 {
 	const struct exchange_event event = {
 	    .type = type,
-	    .now_ms = clock_now_ms(),
+	    .now_ms = service_now_ms(p->service),
 	};
 
 	service_step(p, &event);
@@ -17,7 +16,7 @@ static void on_woken(struct waiter *waiter)
 	    (struct pending *)((char *)waiter -
 	                       offsetof(struct pending, waiter));
 
-	p->service->counters.wait_wakes++;
+	counter_add(&p->service->counters.wait_wakes, 1);
 	step(p, EXCHANGE_WAKE);
 }
 
@@ -27,7 +26,7 @@ static void on_look(struct ev_loop *loop, ev_timer *timer, int revents)
 
 	(void)loop;
 	(void)revents;
-	p->service->counters.wait_looks++;
+	counter_add(&p->service->counters.wait_looks, 1);
 	step(p, EXCHANGE_TIMEOUT);
 }
 
@@ -50,11 +49,11 @@ static void move(struct pending *p, bool waiting)
 static void start(struct pending *p, uint64_t wake_ms)
 {
 	struct service *s = p->service;
-	const uint64_t now_ms = clock_now_ms();
+	const uint64_t now_ms = service_now_ms(s);
 
 	move(p, true);
 	if (!p->waited)
-		s->counters.waits++;
+		counter_add(&s->counters.waits, 1);
 	p->waited = true;
 	ev_timer_set(&p->look,
 	             wake_ms > now_ms ? (double)(wake_ms - now_ms) / 1e3 : 0.,
@@ -87,12 +86,12 @@ void service_wait_begin(struct pending *p, uint64_t wake_ms)
 		start(p, wake_ms);
 		break;
 	case WAITERS_SETTLED:
-		p->service->counters.wait_wakes++;
+		counter_add(&p->service->counters.wait_wakes, 1);
 		step(p, EXCHANGE_WAKE);
 		break;
 	case WAITERS_FULL:
 		if (!p->service->draining)
-			p->service->counters.waits_refused++;
+			counter_add(&p->service->counters.waits_refused, 1);
 		step(p, EXCHANGE_HURRY);
 		break;
 	}

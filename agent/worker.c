@@ -1,15 +1,11 @@
-#include "agent/worker.h"
-
-#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "agent/engines.h"
 #include "agent/log.h"
-#include "agent/net/server.h"
-#include "agent/net/syslog.h"
 #include "agent/net/tls.h"
-#include "agent/notices.h"
 #include "agent/store/store.h"
+#include "agent/worker_private.h"
 
 static const double BEAT_S = 0.5;
 static const double DRAIN_BEAT_S = 0.01;
@@ -17,44 +13,6 @@ static const double DRAIN_BEAT_S = 0.01;
 /* The stack of a worker's thread: its frames are small, its buffers on the
  * heap. */
 enum { STACK_SIZE = 256 << 10 };
-
-/* A connection that is on its way to the worker. */
-struct arrival {
-	int fd;
-	struct tls *tls; /* a reference; NULL: none */
-};
-
-/* What others asked of the worker, until its loop takes it. */
-struct mailbox {
-	pthread_mutex_t lock;
-	struct arrival *arrivals;
-	size_t n_arrivals;
-	size_t arrivals_capacity;
-	struct config *config;
-	bool drain;
-	bool log_stats;
-	bool stop;
-};
-
-struct worker {
-	struct worker_shared *shared;
-	struct ev_loop *loop;
-	bool own_loop;
-	bool running; /* a thread of its own runs */
-	pthread_t thread;
-	ev_async wake;
-	ev_timer beat;
-	struct mailbox mailbox;
-	struct store_client *store;
-	struct service *service;
-	struct server *server;
-	struct notices *notices; /* NULL: none are read here */
-	struct syslog *syslogs[2 * CONFIG_LISTEN_MAX];
-	size_t n_syslogs;
-	atomic_size_t connections;
-	atomic_size_t busy;
-	atomic_uint_least64_t beats;
-};
 
 static void on_notify(void *cookie, struct notify *n, struct spoe_span payload)
 {
@@ -72,9 +30,11 @@ static void on_gone(void *cookie, struct notify *n)
 
 static void on_ready(void *cookie, const struct connection *c)
 {
+	struct worker *w = cookie;
 	const struct spoe_session *session = connection_session(c);
 
-	(void)cookie;
+	counter_add(&w->counters.ready, 1);
+	engines_join(w->shared->engines, session);
 	if (log_enabled(LOG_CONNECTION_READY))
 		log_event(LOG_CONNECTION_READY,
 		          LOG_TEXT("engine", session->engine_id),
@@ -98,6 +58,33 @@ static void log_tls_failed(const struct connection *c)
 	          LOG_TEXT("error", connection_failure(c)));
 }
 
+static size_t status_row(enum spoe_status status)
+{
+	static const enum spoe_status rows[REPORT_SPOE_STATUSES] = {
+#define SPOE_STATUS(name, code, text) SPOE_STATUS_##name,
+#include "spoe/status.def"
+#undef SPOE_STATUS
+	};
+	size_t row = 0;
+
+	while (row < REPORT_SPOE_STATUSES - 1 && rows[row] != status)
+		row++;
+	return row;
+}
+
+static void count_closed(struct worker *w, const struct connection *c,
+                         enum connection_end end, enum spoe_status status)
+{
+	counter_add(&w->counters.closed[end], 1);
+	if (end == CONNECTION_END_PROTOCOL)
+		counter_add(&w->counters.protocol_errors[status_row(status)],
+		            1);
+	if (!connection_was_ready(c))
+		return;
+	counter_sub(&w->counters.ready, 1);
+	engines_leave(w->shared->engines, connection_session(c));
+}
+
 static void on_closed(void *cookie, struct connection *c,
                       enum connection_end end, enum spoe_status status)
 {
@@ -106,6 +93,7 @@ static void on_closed(void *cookie, struct connection *c,
 	                           ? LOG_PROTOCOL_ERROR
 	                           : LOG_CONNECTION_CLOSED;
 
+	count_closed(w, c, end, status);
 	if (end == CONNECTION_END_TLS)
 		log_tls_failed(c);
 	else if (log_enabled(event))
@@ -127,7 +115,9 @@ static void adopt_all(struct worker *w, const struct arrival *arrivals,
                       size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (!server_adopt(w->server, arrivals[i].fd, arrivals[i].tls))
+		if (server_adopt(w->server, arrivals[i].fd, arrivals[i].tls))
+			counter_add(&w->counters.opened, 1);
+		else
 			forget_connection(w);
 		tls_unref(arrivals[i].tls);
 	}
@@ -140,57 +130,6 @@ static void drain(struct worker *w)
 	/* From now on somebody waits for worker_busy(). */
 	w->beat.repeat = DRAIN_BEAT_S;
 	ev_timer_again(w->loop, &w->beat);
-}
-
-static void log_service_stats(struct worker *w)
-{
-	const struct connection_counters *c = server_counters(w->server);
-	const struct service_counters *s = service_counters(w->service);
-	struct log_field fields[IDEM_VERDICTS + IDEM_OUTCOMES + 15];
-	size_t n = 0;
-
-	for (size_t i = 0; i < IDEM_VERDICTS; i++)
-		fields[n++] = LOG_INT(idem_verdict_text(i), s->verdicts[i]);
-	/* `error` is a verdict too: one name, one meaning. */
-	for (size_t i = 0; i < IDEM_OUTCOME_ERROR; i++)
-		fields[n++] = LOG_INT(idem_outcome_text(i), s->outcomes[i]);
-	fields[n++] =
-	    LOG_INT("complete_error", s->outcomes[IDEM_OUTCOME_ERROR]);
-	fields[n++] = LOG_INT("given_back", s->given_back);
-	fields[n++] = LOG_INT("waits", s->waits);
-	fields[n++] = LOG_INT("waits_refused", s->waits_refused);
-	fields[n++] = LOG_INT("waits_over", s->waits_over);
-	fields[n++] = LOG_INT("waits_gone", s->waits_gone);
-	fields[n++] = LOG_INT("wait_wakes", s->wait_wakes);
-	fields[n++] = LOG_INT("wait_looks", s->wait_looks);
-	fields[n++] = LOG_INT("unknown_arguments", s->unknown_arguments);
-	fields[n++] = LOG_INT("unknown_messages", s->unknown_messages);
-	fields[n++] = LOG_INT("frames_in", c->frames_in);
-	fields[n++] = LOG_INT("frames_out", c->frames_out);
-	fields[n++] = LOG_INT("pauses", c->pauses);
-	fields[n++] = LOG_INT("connections", worker_connections(w));
-	fields[n++] = (struct log_field){.type = LOG_FIELD_END};
-	log_event_fields(LOG_STATS, fields);
-}
-
-static void log_notice_stats(const struct notices *notices)
-{
-	const struct notices_counters *c = notices_counters(notices);
-	struct log_field fields[NOTICES_COUNTERS + 2];
-	size_t n = 0;
-
-	fields[n++] = LOG_TEXT("of", "notices");
-	for (size_t i = 0; i < NOTICES_COUNTERS; i++)
-		fields[n++] = LOG_INT(notices_counter_text(i), c->counts[i]);
-	fields[n++] = (struct log_field){.type = LOG_FIELD_END};
-	log_event_fields(LOG_STATS, fields);
-}
-
-static void log_stats(struct worker *w)
-{
-	log_service_stats(w);
-	if (w->notices)
-		log_notice_stats(w->notices);
 }
 
 static void on_wake(struct ev_loop *loop, ev_async *async, int revents)
@@ -220,7 +159,7 @@ static void on_wake(struct ev_loop *loop, ev_async *async, int revents)
 	if (taken.drain)
 		drain(w);
 	if (taken.log_stats)
-		log_stats(w);
+		worker_report_log(w);
 	if (taken.stop && w->own_loop)
 		ev_break(loop, EVBREAK_ALL);
 }
@@ -264,7 +203,8 @@ static bool set_up(struct worker *w, struct config *config)
 	w->store = store_attach(w->shared->store, w->loop);
 	if (!w->store)
 		return false;
-	w->service = service_new(w->loop, w->store, w->shared->waiters, config);
+	w->service = service_new(w->loop, w->store, w->shared->waiters,
+	                         &w->meter, config);
 	if (!w->service)
 		return false;
 	w->server = new_server(w, config);
@@ -369,7 +309,8 @@ int worker_listen_notices(struct worker *w, struct config *config,
 {
 	if (config->n_notices_listen == 0)
 		return 0;
-	w->notices = notices_new(w->store, w->shared->waiters, config);
+	w->notices =
+	    notices_new(w->store, w->shared->waiters, &w->meter, config);
 	if (!w->notices) {
 		snprintf(reterr_text, reterr_size, "out of memory");
 		return -1;

@@ -11,6 +11,8 @@
 #include "agent/net/connection.h"
 #include "agent/service.h"
 
+struct engines;
+struct report;
 struct worker;
 struct store;
 struct tls;
@@ -20,6 +22,7 @@ struct waiters;
 struct worker_shared {
 	struct store *store;
 	struct waiters *waiters;
+	struct engines *engines;
 	/* Connections of all workers, adopted ones that are on their way
 	 * included. */
 	atomic_size_t connections;
@@ -58,6 +61,9 @@ size_t worker_busy(struct worker *w);
 /* Times the worker's loop turned; a watchdog sees that it still does. It turns
  * at least once a second. */
 uint64_t worker_beats(struct worker *w);
+
+/* Adds what it has counted, and its connections, to *report. */
+void worker_report(struct worker *w, struct report *report);
 
 /* Logs what it counted (LOG_STATS). */
 void worker_log_stats(struct worker *w);

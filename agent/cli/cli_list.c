@@ -136,7 +136,9 @@ static bool wanted(const struct listing *l, const struct record *record)
 	    l->now_ms > record->created_ms ? l->now_ms - record->created_ms : 0;
 	char policy[POLICY_NAME_MAX + 1];
 
-	if (a->state && strcmp(a->state, cli_condition(record, l->now_ms)) != 0)
+	if (a->state &&
+	    strcmp(a->state, condition_text(condition_of(record, l->now_ms))) !=
+	        0)
 		return false;
 	/* Nothing else is known of one that cannot be read. */
 	if (record->state == RECORD_NONE)

@@ -5,6 +5,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "agent/core/condition.h"
 #include "agent/core/headers.h"
 #include "agent/core/hex.h"
 #include "agent/core/reason.h"
@@ -24,13 +25,6 @@ const char *cli_state_name(enum record_state state)
 	};
 
 	return names[state];
-}
-
-const char *cli_condition(const struct record *record, uint64_t now_ms)
-{
-	if (record->state == RECORD_LOCKED && now_ms >= record->deadline_ms)
-		return "held";
-	return cli_state_name(record->state);
 }
 
 void cli_policy_name(const struct record *record, const struct config *config,
@@ -255,7 +249,8 @@ void cli_print_record(const struct cli_record *r, const struct config *config,
 
 	fprintf(out, "%-12s ", "record key");
 	put_hex(r->record_key, out);
-	fprintf(out, "\n%-12s %s: %s\n", "state", cli_condition(record, now_ms),
+	fprintf(out, "\n%-12s %s: %s\n", "state",
+	        condition_text(condition_of(record, now_ms)),
 	        meaning(record, now_ms));
 	if (record->state == RECORD_NONE)
 		return;
@@ -318,7 +313,8 @@ void cli_print_row(const struct cli_record *r, const struct config *config,
 	if (record->response.size > 0)
 		response_texts(r, config, status, body);
 	fprintf(out, "%-10s %-8s %-12s %6s %10s  ",
-	        cli_condition(record, now_ms), age, policy, status, body);
+	        condition_text(condition_of(record, now_ms)), age, policy,
+	        status, body);
 	put_hex(r->record_key, out);
 	putc(' ', out);
 	put_escaped(record->key, out);
@@ -396,7 +392,8 @@ void cli_print_json(const struct cli_record *r, const struct config *config,
 
 	fputs("{\"record_key\":\"", out);
 	put_hex(r->record_key, out);
-	fprintf(out, "\",\"state\":\"%s\"", cli_condition(record, now_ms));
+	fprintf(out, "\",\"state\":\"%s\"",
+	        condition_text(condition_of(record, now_ms)));
 	if (record->state == RECORD_NONE) {
 		fputs("}\n", out);
 		return;

@@ -15,9 +15,6 @@ struct cli_print_options {
 /* A state's name; "unreadable" for RECORD_NONE. */
 const char *cli_state_name(enum record_state state);
 
-/* Lock past its deadline, no outcome: `held`. Else the state's name. */
-const char *cli_condition(const struct record *record, uint64_t now_ms);
-
 /* The name of the record's policy, its number when the configuration has none
  * of that number. */
 void cli_policy_name(const struct record *record, const struct config *config,

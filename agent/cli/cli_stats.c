@@ -25,118 +25,81 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	return 0;
 }
 
-enum { N_STATES = RECORD_SEALED + 1, N_ROWS = N_STATES + 2 };
-
-/* What was counted of the records in one state. */
-struct row {
-	const char *name;
-	uint64_t records;
-	uint64_t bytes; /* of their responses */
-	uint64_t oldest_ms;
-};
-
-struct census {
+struct counting {
 	struct cli_progress progress;
-	uint64_t now_ms;
-	struct row states[N_STATES];
-	struct row held;    /* locks past their deadline */
-	struct row expired; /* to be removed */
+	struct store_census census;
 };
 
 static bool on_record(void *cookie, const uint8_t *record_key,
                       const struct record *record)
 {
-	struct census *census = cookie;
-	struct row *row = &census->states[record->state];
+	struct counting *c = cookie;
 
 	(void)record_key;
-	if (record->state != RECORD_NONE &&
-	    !record_alive(record, census->now_ms))
-		row = &census->expired;
-	else if (record->state == RECORD_LOCKED &&
-	         census->now_ms >= record->deadline_ms)
-		row = &census->held;
-	row->records++;
-	row->bytes += record->response.size;
-	if (record->created_ms > 0 &&
-	    (row->oldest_ms == 0 || record->created_ms < row->oldest_ms))
-		row->oldest_ms = record->created_ms;
-	cli_progress_step(&census->progress);
+	store_census_add(&c->census, record);
+	cli_progress_step(&c->progress);
 	return true;
 }
 
-static uint64_t age_ms(const struct census *census, const struct row *row)
+static uint64_t age_ms(const struct store_census *census, size_t condition)
 {
-	if (row->oldest_ms == 0 || row->oldest_ms > census->now_ms)
+	const uint64_t oldest_ms = census->oldest_ms[condition];
+
+	if (oldest_ms == 0 || oldest_ms > census->now_ms)
 		return 0;
-	return census->now_ms - row->oldest_ms;
+	return census->now_ms - oldest_ms;
 }
 
-static void print(const struct census *census, const struct row *const *rows,
+static void print(const struct store_census *census,
                   const struct store_stats *stats)
 {
 	char used[CLI_SPAN_SIZE], size[CLI_SPAN_SIZE];
 
 	printf("%-10s %12s %12s  %s\n", "STATE", "RECORDS", "RESPONSES",
 	       "OLDEST");
-	for (size_t i = 0; i < N_ROWS; i++) {
+	for (size_t i = 0; i < RECORD_CONDITIONS; i++) {
 		char bytes[CLI_SPAN_SIZE], age[CLI_SPAN_SIZE] = "-";
 
-		cli_bytes_text(rows[i]->bytes, bytes);
-		if (rows[i]->oldest_ms > 0)
-			cli_span_text(age_ms(census, rows[i]), age);
-		printf("%-10s %12" PRIu64 " %12s  %s\n", rows[i]->name,
-		       rows[i]->records, bytes, age);
+		cli_bytes_text(census->bytes[i], bytes);
+		if (census->oldest_ms[i] > 0)
+			cli_span_text(age_ms(census, i), age);
+		printf("%-10s %12" PRIu64 " %12s  %s\n", condition_text(i),
+		       census->records[i], bytes, age);
 	}
 	cli_bytes_text(stats->bytes_used, used);
 	cli_bytes_text(stats->bytes_size, size);
 	printf("the store uses %s of the %s it takes\n", used, size);
 }
 
-static void print_json(const struct census *census,
-                       const struct row *const *rows,
+static void print_json(const struct store_census *census,
                        const struct store_stats *stats)
 {
 	fputs("{\"states\":{", stdout);
-	for (size_t i = 0; i < N_ROWS; i++)
+	for (size_t i = 0; i < RECORD_CONDITIONS; i++)
 		printf("%s\"%s\":{\"records\":%" PRIu64
 		       ",\"response_bytes\":%" PRIu64
 		       ",\"oldest_age_ms\":%" PRIu64 "}",
-		       i > 0 ? "," : "", rows[i]->name, rows[i]->records,
-		       rows[i]->bytes, age_ms(census, rows[i]));
+		       i > 0 ? "," : "", condition_text(i), census->records[i],
+		       census->bytes[i], age_ms(census, i));
 	printf("},\"bytes_used\":%" PRIu64 ",\"bytes_size\":%" PRIu64 "}\n",
 	       stats->bytes_used, stats->bytes_size);
 }
 
-static void report(const struct census *census, struct cli_store *s, bool json)
-{
-	const struct row *rows[N_ROWS] = {
-	    &census->states[RECORD_LOCKED],  &census->held,
-	    &census->states[RECORD_PENDING], &census->states[RECORD_STORED],
-	    &census->states[RECORD_SEALED],  &census->expired,
-	    &census->states[RECORD_NONE],
-	};
-	struct store_stats stats;
-
-	store_stats(s->store, &stats);
-	(json ? print_json : print)(census, rows, &stats);
-}
-
 static enum cli_status count(struct cli_store *s, void *cookie)
 {
-	struct census census = {.now_ms = clock_now_ms(),
-	                        .held = {.name = "held"},
-	                        .expired = {.name = "expired"}};
+	const bool json = *(const bool *)cookie;
+	struct counting c = {.census = {.now_ms = clock_now_ms()}};
+	struct store_stats stats;
 	enum cli_status status;
 
-	for (size_t i = 0; i < N_STATES; i++)
-		census.states[i].name = cli_state_name((enum record_state)i);
-	census.progress = cli_progress("counting", cli_store_count(s));
-	status = cli_store_scan(s, NULL, on_record, &census);
-	cli_progress_end(&census.progress);
-	if (status == CLI_DONE)
-		report(&census, s, *(const bool *)cookie);
-	return status;
+	c.progress = cli_progress("counting", cli_store_count(s));
+	status = cli_store_scan(s, NULL, on_record, &c);
+	cli_progress_end(&c.progress);
+	if (status != CLI_DONE)
+		return status;
+	store_stats(s->store, &stats);
+	(json ? print_json : print)(&c.census, &stats);
+	return CLI_DONE;
 }
 
 enum cli_status cli_stats(const char *config_path, int argc, char **argv)

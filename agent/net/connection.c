@@ -102,8 +102,10 @@ static bool takes_frames(const struct connection *c)
 static void take_ready(struct connection *c)
 {
 	send_session(c);
-	if (takes_frames(c))
-		c->options->handler->ready(c->options->cookie, c);
+	if (!takes_frames(c))
+		return;
+	c->was_ready = true;
+	c->options->handler->ready(c->options->cookie, c);
 }
 
 static void take_notify(struct connection *c, const struct spoe_event *event)
@@ -134,7 +136,7 @@ static void take_close(struct connection *c, const struct spoe_event *event)
 
 static void take_event(struct connection *c, const struct spoe_event *event)
 {
-	c->counters->frames_in++;
+	counter_add(&c->counters->frames_in, 1);
 	switch (event->type) {
 	case SPOE_EVENT_NONE:
 		break;
@@ -145,7 +147,7 @@ static void take_event(struct connection *c, const struct spoe_event *event)
 		take_notify(c, event);
 		break;
 	case SPOE_EVENT_IGNORED:
-		c->counters->frames_ignored++;
+		counter_add(&c->counters->frames_ignored, 1);
 		break;
 	case SPOE_EVENT_CLOSE:
 		take_close(c, event);
@@ -225,7 +227,7 @@ static size_t read_into(struct connection *c, uint8_t *into, size_t room)
 	size_t size = 0;
 
 	connection_heed(c, transport_read(&c->transport, into, room, &size));
-	c->counters->bytes_in += size;
+	counter_add(&c->counters->bytes_in, size);
 	return size;
 }
 
@@ -342,7 +344,7 @@ static void update_watch(struct connection *c)
 
 	if (c->phase == CONNECTION_OPEN && !read &&
 	    transport_reading(&c->transport))
-		c->counters->pauses++;
+		counter_add(&c->counters->pauses, 1);
 	transport_watch(&c->transport, read, c->unsent.size > 0);
 }
 
@@ -488,6 +490,11 @@ void connection_tick(struct connection *c, uint64_t monotonic_ms)
 const struct spoe_session *connection_session(const struct connection *c)
 {
 	return &c->session;
+}
+
+bool connection_was_ready(const struct connection *c)
+{
+	return c->was_ready;
 }
 
 size_t connection_in_flight(const struct connection *c)

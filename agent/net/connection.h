@@ -16,6 +16,7 @@
 #ifndef AGENT_NET_CONNECTION_H
 #define AGENT_NET_CONNECTION_H
 
+#include "agent/counter.h"
 #include "agent/net/notify.h"
 #include "agent/net/transport.h"
 #include "spoe/session.h"
@@ -25,6 +26,13 @@ struct connection;
 /* The rows of agent/net/connection_end.def. */
 enum connection_end {
 #define CONNECTION_END(name, text, help) CONNECTION_END_##name,
+#include "agent/net/connection_end.def"
+#undef CONNECTION_END
+};
+
+enum {
+	CONNECTION_ENDS = 0
+#define CONNECTION_END(name, text, help) +1
 #include "agent/net/connection_end.def"
 #undef CONNECTION_END
 };
@@ -74,12 +82,13 @@ struct connection_buffers {
 
 /* Counters of one loop, added to by its connections. */
 struct connection_counters {
-	uint64_t bytes_in;
-	uint64_t bytes_out;
-	uint64_t frames_in;
-	uint64_t frames_out;
-	uint64_t frames_ignored;
-	uint64_t pauses; /* times reading stopped for back-pressure */
+	atomic_uint_least64_t bytes_in;
+	atomic_uint_least64_t bytes_out;
+	atomic_uint_least64_t frames_in;
+	atomic_uint_least64_t frames_out;
+	atomic_uint_least64_t frames_ignored;
+	atomic_uint_least64_t
+	    pauses; /* times reading stopped for back-pressure */
 };
 
 /* Takes over the connected `fd`; with `tls` (NULL: none) it speaks TLS, as a
@@ -105,6 +114,9 @@ void connection_drain(struct connection *c);
 void connection_tick(struct connection *c, uint64_t monotonic_ms);
 
 const struct spoe_session *connection_session(const struct connection *c);
+
+/* Whether ready() was called. */
+bool connection_was_ready(const struct connection *c);
 
 /* NOTIFYs waiting for an ACK. */
 size_t connection_in_flight(const struct connection *c);

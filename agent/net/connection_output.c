@@ -6,7 +6,7 @@ static size_t write_once(struct connection *c, struct spoe_span bytes)
 	size_t written = 0;
 
 	connection_heed(c, transport_write(&c->transport, bytes, &written));
-	c->counters->bytes_out += written;
+	counter_add(&c->counters->bytes_out, written);
 	if (written > 0)
 		c->touched = true;
 	return written;
@@ -16,7 +16,7 @@ void connection_send(struct connection *c, struct spoe_span frame)
 {
 	size_t written = 0;
 
-	c->counters->frames_out++;
+	counter_add(&c->counters->frames_out, 1);
 	if (c->unsent.size == 0)
 		written = write_once(c, frame);
 	if (written == frame.size || c->phase == CONNECTION_BROKEN)

@@ -40,6 +40,7 @@ struct connection {
 	bool touched;
 	uint64_t quiet_since_ms;
 	unsigned last_looks; /* at the input before a drain's DISCONNECT */
+	bool was_ready;      /* ready() was called */
 	bool in_call_back;   /* guards against being freed under our feet */
 
 	struct connection *next; /* the server's list */

@@ -20,10 +20,10 @@ static void give(struct lmdb_client *client, struct store_call *call,
                  const struct record_answer *answer)
 {
 	if (answer->health != REASON_NONE)
-		lmdb_count(&client->failed, 1);
+		counter_add(&client->failed, 1);
 	else if (answer->result == RECORD_FOUND &&
 	         call->op.type == RECORD_OP_CLAIM)
-		lmdb_count(&client->found, 1);
+		counter_add(&client->found, 1);
 	call->done(call, answer);
 }
 
@@ -353,12 +353,14 @@ static void lmdb_stats(struct store *base, struct store_stats *ret_stats)
 	    .settles_lost = c->lost,
 	    .failures = c->failed,
 	    .expired = c->expired,
-	    .commits = c->commits,
-	    .commit_ops = c->ops,
 	    .records = c->records,
 	    .bytes_used = c->bytes_used,
 	    .bytes_size = c->bytes_size,
 	};
+	histogram_read(&c->commits, &ret_stats->commit_sizes);
+	for (size_t i = 0; i <= STORE_COMMIT_BOUNDS; i++)
+		ret_stats->commits += ret_stats->commit_sizes.counts[i];
+	ret_stats->commit_ops = ret_stats->commit_sizes.sum;
 	pthread_mutex_lock(&store->lock);
 	for (struct lmdb_client *client = store->clients; client;
 	     client = client->next) {
@@ -379,4 +381,5 @@ const struct store_driver lmdb_driver = {
     .healthy = lmdb_healthy,
     .stats = lmdb_stats,
     .scan = lmdb_scan_all,
+    .census = lmdb_census,
 };

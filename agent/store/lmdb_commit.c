@@ -118,9 +118,9 @@ static void count_commit(struct lmdb_store *store, size_t n_jobs,
 {
 	if (n_jobs == 0 && swept->visited == 0)
 		return;
-	lmdb_count(&store->counters.commits, 1);
-	lmdb_count(&store->counters.ops, n_jobs);
-	lmdb_count(&store->counters.expired, swept->expired);
+	histogram_add(&store->counters.commits, store_commit_bounds,
+	              STORE_COMMIT_BOUNDS, n_jobs);
+	counter_add(&store->counters.expired, swept->expired);
 }
 
 /* One transaction: the jobs from..to, then a slice of what is due. Returns 0,

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "agent/counter.h"
 #include "agent/store/lmdb_file.h"
 #include "agent/store/lmdb_tree.h"
 
@@ -28,12 +29,12 @@ struct lmdb_client {
 	bool answering;     /* in a call-back of ours */
 
 	/* The loop's alone. */
-	MDB_txn *txn;               /* under `remap`, shared */
-	struct lmdb_calls pending;  /* submitted */
-	struct lmdb_calls handover; /* for the writer, at the turn's end */
-	struct lmdb_calls delivery; /* answers being delivered */
-	atomic_uint_fast64_t found; /* counters, read by anybody */
-	atomic_uint_fast64_t failed;
+	MDB_txn *txn;                /* under `remap`, shared */
+	struct lmdb_calls pending;   /* submitted */
+	struct lmdb_calls handover;  /* for the writer, at the turn's end */
+	struct lmdb_calls delivery;  /* answers being delivered */
+	atomic_uint_least64_t found; /* counters, read by anybody */
+	atomic_uint_least64_t failed;
 
 	/* Under the store's `lock`. */
 	struct lmdb_client *next;
@@ -56,18 +57,17 @@ enum {
 };
 
 struct lmdb_counters {
-	atomic_uint_fast64_t granted;
-	atomic_uint_fast64_t settled;
-	atomic_uint_fast64_t lost;
-	atomic_uint_fast64_t expired;
-	atomic_uint_fast64_t commits;
-	atomic_uint_fast64_t ops;
-	atomic_uint_fast64_t records;
-	atomic_uint_fast64_t bytes_used;
-	atomic_uint_fast64_t bytes_size;
+	atomic_uint_least64_t granted;
+	atomic_uint_least64_t settled;
+	atomic_uint_least64_t lost;
+	atomic_uint_least64_t expired;
+	struct histogram commits; /* by the operations in them */
+	atomic_uint_least64_t records;
+	atomic_uint_least64_t bytes_used;
+	atomic_uint_least64_t bytes_size;
 	/* Of clients that have been detached. */
-	atomic_uint_fast64_t found;
-	atomic_uint_fast64_t failed;
+	atomic_uint_least64_t found;
+	atomic_uint_least64_t failed;
 };
 
 struct lmdb_store {
@@ -100,6 +100,10 @@ struct lmdb_store {
 	bool squeezed; /* it was tried to make room for this batch */
 	uint64_t checked_at_ms; /* for readers that died */
 };
+
+/* lmdb_census.c: see store_census(). */
+enum store_census_result lmdb_census(struct store *base,
+                                     struct store_census *census, size_t limit);
 
 /* What a call's driver_data says: nothing, its place in the batch, or the
  * writer's answer. */
@@ -184,14 +188,6 @@ static inline void lmdb_calls_move(struct lmdb_calls *to,
 	first->prev->next = first;
 	to->head.prev = last;
 	lmdb_calls_init(from);
-}
-
-static inline void lmdb_count(atomic_uint_fast64_t *counter, uint64_t more)
-{
-	/* One thread writes each counter: no locked instruction is needed. */
-	atomic_store_explicit(
-	    counter, atomic_load_explicit(counter, memory_order_relaxed) + more,
-	    memory_order_relaxed);
 }
 
 #endif

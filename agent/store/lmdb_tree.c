@@ -508,6 +508,39 @@ int lmdb_tree_sweep(struct lmdb_tree *tree, uint64_t now_ms, size_t limit,
 	return 0;
 }
 
+/* --- all of them -------------------------------------------------------- */
+
+int lmdb_tree_walk(const struct lmdb_tree *tree, uint64_t *number, size_t limit,
+                   store_visit *visit, void *cookie)
+{
+	const struct number first = number_of(*number);
+	MDB_val key = val(first.bytes, sizeof(first.bytes));
+	MDB_val value;
+	MDB_cursor *cursor;
+	int rc = mdb_cursor_open(tree->txn, tree->file->records, &cursor);
+
+	if (rc != 0)
+		return rc;
+	rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+	for (size_t i = 0; rc == 0 && i < limit; i++) {
+		struct record record;
+		struct spoe_span record_key = spoe_span(NULL, 0);
+
+		if (read_value(value, &record_key, &record) != REASON_NONE)
+			record = (struct record){.state = RECORD_NONE};
+		if (!read_number(key, number)) {
+			rc = MDB_CORRUPTED;
+			break;
+		}
+		++*number;
+		if (!visit(cookie, record_key.data, &record))
+			break;
+		rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+	}
+	mdb_cursor_close(cursor);
+	return rc;
+}
+
 /* --- size --------------------------------------------------------------- */
 
 int lmdb_tree_records(const struct lmdb_tree *tree, uint64_t *ret_records)

@@ -117,6 +117,12 @@ void lmdb_tree_committed(struct lmdb_tree *tree, bool done);
 /* Enters all records into the index: see lmdb_index_source. */
 int lmdb_tree_put_all(void *tree, const struct lmdb_index *index);
 
+/* Visits up to `limit` records from *number on, in the order of numbers, and
+ * moves it behind them. Looks at heads alone: a response is not checked, and
+ * what cannot be read is RECORD_NONE. MDB_NOTFOUND: that was the last. */
+int lmdb_tree_walk(const struct lmdb_tree *tree, uint64_t *number, size_t limit,
+                   store_visit *visit, void *cookie);
+
 /* How many records there are. */
 int lmdb_tree_records(const struct lmdb_tree *tree, uint64_t *ret_records);
 

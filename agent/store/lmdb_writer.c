@@ -111,11 +111,11 @@ static void count_result(struct lmdb_counters *c,
 	if (result->health != REASON_NONE)
 		return;
 	if (result->result == RECORD_GRANTED)
-		lmdb_count(&c->granted, 1);
+		counter_add(&c->granted, 1);
 	else if (result->result == RECORD_SETTLED)
-		lmdb_count(&c->settled, 1);
+		counter_add(&c->settled, 1);
 	else if (result->result == RECORD_LOST)
-		lmdb_count(&c->lost, 1);
+		counter_add(&c->lost, 1);
 }
 
 /* Puts the answers where their clients find them, and returns how many clients

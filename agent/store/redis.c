@@ -97,8 +97,11 @@ static bool say(struct redis_op *op, struct redis_node *node, unsigned how)
 	op->request.asking = (how & REDIS_HOW_ASKING) != 0;
 	if (!redis_node_send(node, &op->request, &command))
 		return false;
+	/* Whoever only looks is no request of HAProxy's. */
+	if (op->type == RECORD_OP_PEEK)
+		return true;
 	redis_count(&store->counters.round_trips);
-	if (store->redis->wait_replicas > 0 && op->type != RECORD_OP_PEEK) {
+	if (store->redis->wait_replicas > 0) {
 		redis_confirm_remove(&op->confirmation);
 		op->confirmation.done = on_confirmed;
 		redis_confirm_add(redis_node_confirm(node), &op->confirmation);

@@ -10,6 +10,10 @@ static const struct store_driver *const drivers[] = {
     &redis_driver,
 };
 
+const uint32_t store_commit_bounds[STORE_COMMIT_BOUNDS] = {
+    1, 2, 4, 8, 16, 32, 64, 128, 256,
+};
+
 int store_open(struct store **ret_store, const struct store_options *options,
                char *reterr_text, size_t reterr_size)
 {
@@ -70,4 +74,25 @@ int store_scan(struct store *store, const uint8_t *after, store_visit *visit,
 {
 	return store->driver->scan(store, after, visit, cookie, reterr_text,
 	                           reterr_size);
+}
+
+enum store_census_result store_census(struct store *store,
+                                      struct store_census *census, size_t limit)
+{
+	if (!store->driver->census)
+		return STORE_CENSUS_NEVER;
+	return store->driver->census(store, census, limit);
+}
+
+void store_census_add(struct store_census *census, const struct record *record)
+{
+	const enum record_condition condition =
+	    condition_of(record, census->now_ms);
+	uint64_t *oldest_ms = &census->oldest_ms[condition];
+
+	census->records[condition]++;
+	census->bytes[condition] += record->response.size;
+	if (record->created_ms > 0 &&
+	    (*oldest_ms == 0 || record->created_ms < *oldest_ms))
+		*oldest_ms = record->created_ms;
 }

@@ -17,7 +17,9 @@
 #ifndef AGENT_STORE_STORE_H
 #define AGENT_STORE_STORE_H
 
+#include "agent/core/condition.h"
 #include "agent/core/record_op.h"
+#include "agent/counter.h"
 
 struct ev_loop;
 
@@ -75,8 +77,9 @@ struct store_stats {
 	uint64_t expired;    /* records removed after their time */
 	uint64_t commits;    /* write transactions */
 	uint64_t commit_ops; /* operations in them */
+	struct histogram_view commit_sizes; /* by store_commit_bounds */
 	/* Of a store that is reached over a network. */
-	uint64_t round_trips; /* commands about records that were sent */
+	uint64_t round_trips; /* claims and settles that were sent */
 	uint64_t time_outs;   /* of operations */
 	uint64_t connects;    /* connections that became usable */
 	uint64_t orphans;     /* locks of lost answers, released again */
@@ -85,10 +88,31 @@ struct store_stats {
 	uint64_t bytes_size;  /* of the file or memory now */
 };
 
+enum { STORE_COMMIT_BOUNDS = 9 };
+extern const uint32_t store_commit_bounds[STORE_COMMIT_BOUNDS];
+
 /* One record seen by a scan; spans borrowed during the call-back. A record that
  * cannot be read is RECORD_NONE with nothing else in it. */
 typedef bool store_visit(void *cookie, const uint8_t *record_key,
                          const struct record *record);
+
+/* What a look at every record has counted, by condition at `now_ms`. Starts as
+ * zeroes but for that. */
+struct store_census {
+	uint64_t now_ms;
+	uint64_t records[RECORD_CONDITIONS];
+	uint64_t bytes[RECORD_CONDITIONS]; /* of their responses */
+	/* When the oldest was created; 0: there is none. */
+	uint64_t oldest_ms[RECORD_CONDITIONS];
+	uint64_t next; /* private: where it goes on */
+};
+
+enum store_census_result {
+	STORE_CENSUS_DONE,
+	STORE_CENSUS_MORE,   /* call again to go on */
+	STORE_CENSUS_FAILED, /* it could not be read */
+	STORE_CENSUS_NEVER,  /* this store does not know */
+};
 
 /* Opens the store (start-up: may block, creates what is missing). Returns 0,
  * or -1 with a text for people in reterr_text: what, where, what to do. */
@@ -122,6 +146,16 @@ void store_stats(struct store *store, struct store_stats *ret_stats);
 int store_scan(struct store *store, const uint8_t *after, store_visit *visit,
                void *cookie, char *reterr_text, size_t reterr_size);
 
+/* Counts up to `limit` more records, expired ones included. Blocks no event
+ * loop; what changes between two calls may be counted twice, or not at all. Any
+ * thread. Redis does not know: a look at every record is a load for it. */
+enum store_census_result store_census(struct store *store,
+                                      struct store_census *census,
+                                      size_t limit);
+
+/* Counts one. */
+void store_census_add(struct store_census *census, const struct record *record);
+
 /* What a driver provides; store.c finds it by name and forwards. */
 struct store_driver {
 	const char *name;
@@ -139,6 +173,10 @@ struct store_driver {
 	int (*scan)(struct store *store, const uint8_t *after,
 	            store_visit *visit, void *cookie, char *reterr_text,
 	            size_t reterr_size);
+	/* NULL: STORE_CENSUS_NEVER */
+	enum store_census_result (*census)(struct store *store,
+	                                   struct store_census *census,
+	                                   size_t limit);
 };
 
 /* A driver's store and client begin with these. */
