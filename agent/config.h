@@ -104,6 +104,11 @@ struct config {
 	struct address notices_listen[CONFIG_LISTEN_MAX];
 	size_t n_notices_listen;
 
+	/* [admin] */
+	struct address admin_listen[CONFIG_LISTEN_MAX];
+	size_t n_admin_listen;
+	unsigned admin_unix_mode;
+
 	/* [policy NAME]; policies[0] is "default" and always there */
 	struct policy policies[CONFIG_POLICIES_MAX];
 	size_t n_policies;

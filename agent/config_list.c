@@ -12,46 +12,67 @@ static int failed(const char *item, char *reterr_text, size_t reterr_size,
 
 /* --- addresses --- */
 
-/* A list of addresses: where they are, and how many. */
+/* Where a list of addresses is, and how many it has. */
 struct addresses {
-	struct address *list;
-	size_t *n;
+	size_t list;
+	size_t n;
 	bool may_tls;
 };
 
-static struct addresses addresses_of(const struct config_option *o,
-                                     struct config *config)
+static const struct addresses *addresses_of(const struct config_option *o)
 {
-	if (o->offset == offsetof(struct config, notices_listen))
-		return (struct addresses){config->notices_listen,
-		                          &config->n_notices_listen, false};
-	assert(o->offset == offsetof(struct config, listen));
-	return (struct addresses){config->listen, &config->n_listen, true};
+	static const struct addresses lists[] = {
+	    {offsetof(struct config, listen), offsetof(struct config, n_listen),
+	     true},
+	    {offsetof(struct config, notices_listen),
+	     offsetof(struct config, n_notices_listen), false},
+	    {offsetof(struct config, admin_listen),
+	     offsetof(struct config, n_admin_listen), false},
+	};
+	size_t i = 0;
+
+	while (lists[i].list != o->offset) {
+		i++;
+		assert(i < sizeof(lists) / sizeof(lists[0]));
+	}
+	return &lists[i];
 }
 
-static int add_address(struct addresses to, const char *item, char *reterr_text,
-                       size_t reterr_size)
+static size_t *address_count(const struct config_option *o, void *config)
 {
-	struct address *address = &to.list[*to.n];
+	return (size_t *)(void *)((char *)config + addresses_of(o)->n);
+}
+
+static struct address *address_list(const struct config_option *o, void *config)
+{
+	return (struct address *)(void *)((char *)config + o->offset);
+}
+
+static int add_address(const struct config_option *o, void *config,
+                       const char *item, char *reterr_text, size_t reterr_size)
+{
+	size_t *n = address_count(o, config);
+	struct address *list = address_list(o, config);
+	struct address *address = &list[*n];
 	char text[CONFIG_LIST_ITEM_SIZE];
 	char other[CONFIG_LIST_ITEM_SIZE];
 
-	if (*to.n == CONFIG_LISTEN_MAX)
+	if (*n == CONFIG_LISTEN_MAX)
 		return failed(item, reterr_text, reterr_size,
 		              "is one too many");
 	if (address_parse(item, address, reterr_text, reterr_size) < 0)
 		return -1;
-	if (address->tls && !to.may_tls)
+	if (address->tls && !addresses_of(o)->may_tls)
 		return failed(item, reterr_text, reterr_size,
 		              "cannot have TLS; expected it without tls:");
 	address_format(address, text, sizeof(text));
-	for (size_t i = 0; i < *to.n; i++) {
-		address_format(&to.list[i], other, sizeof(other));
+	for (size_t i = 0; i < *n; i++) {
+		address_format(&list[i], other, sizeof(other));
 		if (strcmp(text, other) == 0)
 			return failed(item, reterr_text, reterr_size,
 			              "is listed twice");
 	}
-	++*to.n;
+	++*n;
 	return 0;
 }
 
@@ -325,7 +346,7 @@ void config_list_clear(const struct config_option *o, void *object)
 	struct policy *policy = object;
 
 	if (o->type == CONFIG_TYPE_ADDRESSES)
-		*addresses_of(o, object).n = 0;
+		*address_count(o, object) = 0;
 	else if (o->type == CONFIG_TYPE_SERVERS)
 		((struct config *)object)->n_redis_servers = 0;
 	else if (o->type == CONFIG_TYPE_STATUSES)
@@ -346,8 +367,7 @@ int config_list_add(const struct config_option *o, void *object,
 	if (strlen(item) >= CONFIG_LIST_ITEM_SIZE)
 		return failed(item, reterr_text, reterr_size, "is too long");
 	if (o->type == CONFIG_TYPE_ADDRESSES)
-		return add_address(addresses_of(o, object), item, reterr_text,
-		                   reterr_size);
+		return add_address(o, object, item, reterr_text, reterr_size);
 	if (o->type == CONFIG_TYPE_SERVERS)
 		return add_server(object, item, reterr_text, reterr_size);
 	if (o->type == CONFIG_TYPE_STATUSES)
@@ -361,17 +381,6 @@ int config_list_add(const struct config_option *o, void *object,
 	return add_header(object, item, reterr_text, reterr_size);
 }
 
-static const struct address *const_addresses(const struct config_option *o,
-                                             const struct config *config,
-                                             size_t *ret_n)
-{
-	const bool notices =
-	    o->offset == offsetof(struct config, notices_listen);
-
-	*ret_n = notices ? config->n_notices_listen : config->n_listen;
-	return notices ? config->notices_listen : config->listen;
-}
-
 static unsigned flags_of(const struct config_option *o, const void *object)
 {
 	return *(const unsigned *)const_field_of(o, object);
@@ -383,10 +392,9 @@ size_t config_list_count(const struct config_option *o, const void *object)
 	size_t n;
 
 	assert(config_list_is(o->type));
-	if (o->type == CONFIG_TYPE_ADDRESSES) {
-		const_addresses(o, object, &n);
-		return n;
-	}
+	if (o->type == CONFIG_TYPE_ADDRESSES)
+		return *(const size_t *)(const void *)((const char *)object +
+		                                       addresses_of(o)->n);
 	if (o->type == CONFIG_TYPE_SERVERS)
 		return ((const struct config *)object)->n_redis_servers;
 	if (o->type == CONFIG_TYPE_STATUSES)
@@ -404,7 +412,7 @@ bool config_list_item(const struct config_option *o, const void *object,
                       size_t index, char ret_text[CONFIG_LIST_ITEM_SIZE])
 {
 	const struct policy *policy = object;
-	size_t n;
+	const struct address *addresses = const_field_of(o, object);
 
 	assert(config_list_is(o->type));
 	if (o->type == CONFIG_TYPE_SERVERS)
@@ -414,7 +422,7 @@ bool config_list_item(const struct config_option *o, const void *object,
 	if (index >= config_list_count(o, object))
 		return false;
 	if (o->type == CONFIG_TYPE_ADDRESSES)
-		address_format(const_addresses(o, object, &n) + index, ret_text,
+		address_format(&addresses[index], ret_text,
 		               CONFIG_LIST_ITEM_SIZE);
 	else if (o->type == CONFIG_TYPE_FLAGS)
 		snprintf(ret_text, CONFIG_LIST_ITEM_SIZE, "%s",

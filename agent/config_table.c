@@ -125,6 +125,7 @@ static const struct config_choice unconfirmeds[] = {
 #define OBJECT_ENCRYPTION struct config
 #define OBJECT_REDIS      struct config
 #define OBJECT_NOTICES    struct config
+#define OBJECT_ADMIN      struct config
 #define OBJECT_TLS        struct config
 #define OBJECT_POLICY     struct policy
 

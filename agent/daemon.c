@@ -7,9 +7,12 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "agent/admin/admin.h"
 #include "agent/clock.h"
+#include "agent/engines.h"
 #include "agent/log.h"
 #include "agent/sockets.h"
+#include "agent/status.h"
 #include "agent/store/store.h"
 #include "agent/waiters.h"
 #include "agent/worker.h"
@@ -27,6 +30,8 @@ struct daemon {
 	struct sockets *sockets; /* NULL: closed, it drains */
 	struct worker **workers;
 	size_t n_workers;
+	struct status *status;
+	struct admin *admin; /* NULL: there is none */
 	bool accepting;
 	bool draining;
 	bool cut; /* the drain was ended with work in flight */
@@ -61,6 +66,7 @@ static void set_accepting(struct daemon *d, bool accepting)
 		return;
 	d->accepting = accepting;
 	sockets_pause(d->sockets, !accepting);
+	status_set_accepting(d->status, accepting);
 }
 
 /* Accepts only while there is room: refusing a HELLO instead would make
@@ -156,6 +162,7 @@ static void on_terminate(struct ev_loop *loop, ev_signal *watcher, int revents)
 		return;
 	}
 	d->draining = true;
+	status_set_draining(d->status);
 	sd_notify(0, "STOPPING=1\nSTATUS=Draining");
 	log_event(LOG_STOPPING, LOG_INT("signal", watcher->signum));
 	close_sockets(d);
@@ -200,7 +207,7 @@ static struct config *load_again(const struct daemon *d)
 
 static void put_in_force(struct daemon *d, struct config *config)
 {
-	char changed[512];
+	char changed[STATUS_TEXT_SIZE];
 
 	config_restart_needed(d->first, config, changed, sizeof(changed));
 	if (changed[0])
@@ -208,6 +215,9 @@ static void put_in_force(struct daemon *d, struct config *config)
 	log_set_level(config->log_level);
 	for (size_t i = 0; i < d->n_workers; i++)
 		worker_set_config(d->workers[i], config);
+	status_reloaded(d->status, config, changed);
+	status_set_certificate(d->status,
+	                       sockets_certificate_until(d->sockets));
 	config_unref(d->config);
 	d->config = config;
 	log_event(LOG_RELOADED, LOG_INT("policies", config->n_policies));
@@ -234,6 +244,8 @@ static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int revents)
 	}
 	if (config)
 		put_in_force(d, config);
+	else
+		status_reload_failed(d->status);
 	sd_notify(0, "READY=1");
 }
 
@@ -400,6 +412,21 @@ static int make_workers(struct daemon *d, char *reterr_text, size_t reterr_size)
 	return 0;
 }
 
+static int make_status(struct daemon *d, char *reterr_text, size_t reterr_size)
+{
+	const struct status_sources sources = {
+	    .store = d->shared.store,
+	    .waiters = d->shared.waiters,
+	    .engines = d->shared.engines,
+	    .workers = d->workers,
+	    .n_workers = d->n_workers,
+	};
+
+	snprintf(reterr_text, reterr_size, "out of memory");
+	d->status = status_new(&sources, d->config);
+	return d->status ? 0 : -1;
+}
+
 int daemon_new(struct daemon **ret_daemon, struct config *config,
                char *reterr_text, size_t reterr_size)
 {
@@ -414,15 +441,19 @@ int daemon_new(struct daemon **ret_daemon, struct config *config,
 	d->accepting = true;
 	d->loop = ev_default_loop(EVFLAG_AUTO);
 	d->shared.waiters = waiters_new();
-	if (!d->loop || !d->shared.waiters ||
+	d->shared.engines = engines_new();
+	if (!d->loop || !d->shared.waiters || !d->shared.engines ||
 	    open_store(d, reterr_text, reterr_size) < 0 ||
 	    make_workers(d, reterr_text, reterr_size) < 0 ||
+	    make_status(d, reterr_text, reterr_size) < 0 ||
 	    worker_listen_notices(d->workers[0], config, reterr_text,
 	                          reterr_size) < 0 ||
 	    open_sockets(d, reterr_text, reterr_size) < 0) {
 		daemon_free(d);
 		return -1;
 	}
+	status_set_certificate(d->status,
+	                       sockets_certificate_until(d->sockets));
 	*ret_daemon = d;
 	return 0;
 }
@@ -450,11 +481,14 @@ int daemon_run(struct daemon *d)
 		          LOG_TEXT("error", "no thread for a worker"));
 		return -1;
 	}
+	d->admin = admin_new(d->status, d->shared.store, d->config);
 	sd_notify(0, "READY=1\nSTATUS=Serving");
 	log_event(LOG_STARTED, LOG_TEXT("version", PROJECT_VERSION),
 	          LOG_INT("threads", d->n_workers),
 	          LOG_TEXT("store", d->config->store_driver));
 	ev_run(d->loop, 0);
+	admin_free(d->admin);
+	d->admin = NULL;
 	for (size_t i = 1; i < d->n_workers; i++)
 		worker_stop(d->workers[i]);
 	log_store_stats(d);
@@ -473,6 +507,8 @@ void daemon_free(struct daemon *d)
 		worker_free(d->workers[i]);
 	free(d->workers);
 	free(d->beats_seen);
+	status_free(d->status);
+	engines_free(d->shared.engines);
 	waiters_free(d->shared.waiters);
 	store_close(d->shared.store);
 	config_unref(d->config);

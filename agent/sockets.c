@@ -78,6 +78,11 @@ int sockets_reload(struct sockets *s, const struct config *config,
 	return 0;
 }
 
+int64_t sockets_certificate_until(const struct sockets *s)
+{
+	return s->tls ? tls_not_after(s->tls) : 0;
+}
+
 /* --- the sockets --- */
 
 static void on_accepted(void *cookie, int fd)

@@ -30,6 +30,10 @@ int sockets_open(struct sockets **ret_sockets, struct ev_loop *loop,
 int sockets_reload(struct sockets *s, const struct config *config,
                    char *reterr_text, size_t reterr_size);
 
+/* Until when the certificate that is shown is valid, in Unix seconds; 0: there
+ * is none. */
+int64_t sockets_certificate_until(const struct sockets *s);
+
 /* Whether the files of [tls] can be used: 0, or -1 with a text for people. */
 int sockets_check(const struct config *config, char *reterr_text,
                   size_t reterr_size);

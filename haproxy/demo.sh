@@ -179,6 +179,8 @@ start() {
 		"$work" "$work" >"$work/agent.ini"
 	printf '[notices]\nlisten = unix:%s/notices.sock\n' "$work" \
 		>>"$work/agent.ini"
+	printf '[admin]\nlisten = unix:%s/admin.sock\n' "$work" \
+		>>"$work/agent.ini"
 	# A path without the characters that HAProxy would take for its own.
 	ln -s "$repository/haproxy" "$work/haproxy"
 	export IDEMPOTENCY_UNPRIVILEGED=1 IDEMPOTENCY_LOG=stderr

@@ -14,8 +14,8 @@ build=(
 packaging=(binutils dpkg-dev file gzip)
 test=(
 	clang clang-format clang-tidy curl debootstrap haproxy libclang-rt-14-dev
-	libcmocka-dev lintian llvm lmdb-utils mandoc openssl procps redis-server
-	shellcheck socat spin systemd varnish
+	libcmocka-dev lintian llvm lmdb-utils mandoc openssl procps prometheus
+	redis-server shellcheck socat spin systemd varnish
 )
 case ${1-} in
 --package) packages=("${build[@]}" "${packaging[@]}") ;;

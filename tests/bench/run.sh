@@ -130,6 +130,8 @@ start_agent() {
 	[agent]
 	listen = unix:$work/$1.sock 127.0.0.1:$port
 	threads = 1
+	[admin]
+	listen = unix:$work/$1.admin
 	[store]
 	$store
 	END

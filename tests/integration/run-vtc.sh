@@ -68,7 +68,7 @@ for file in haproxy.cfg idempotency.spoe.conf idempotency.lua; do
 done
 cp "$here/idempotency.map" "$STAGE/haproxy/idempotency.map"
 cp "$here/agent.ini" "$here/short.ini" "$STAGE"
-printf '\n[store]\npath = %s/store\ndurability = none\n' "$STAGE" \
+printf '\n[admin]\nlisten = unix:%s/admin.sock\n[store]\npath = %s/store\ndurability = none\n' "$STAGE" "$STAGE" \
 	>>"$STAGE/agent.ini"
 printf '\n[agent]\nlisten = unix:%s/spop.sock\nanswer-timeout = 1m\nthreads = 2\nprocessing-timeout = 2m\nwait-interval = 1h\n' \
 	"$STAGE" >>"$STAGE/agent.ini"

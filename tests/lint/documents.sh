@@ -6,6 +6,7 @@
 #     outcomes          x           x
 #     options           x           x
 #     reasons                       x
+#     metrics           x           x
 #     log events                    x
 #     message arguments                      idempotency.spoe.conf
 set -euo pipefail
@@ -69,6 +70,7 @@ for document in README.md "$manual"; do
 	need agent/core/verdict.def "$document"
 	need agent/core/outcome.def "$document"
 	need agent/options.def "$document"
+	need agent/metrics.def "$document" METRIC
 done
 need agent/core/verdict.def haproxy/haproxy.cfg
 need agent/messages.def haproxy/idempotency.spoe.conf

@@ -45,6 +45,7 @@ bool agent_process_init(struct agent_process *a)
 	if (!mkdtemp(a->directory))
 		return false;
 	snprintf(a->socket, sizeof(a->socket), "%s/spop", a->directory);
+	snprintf(a->admin, sizeof(a->admin), "%s/admin", a->directory);
 	snprintf(a->store, sizeof(a->store), "%s/store", a->directory);
 	snprintf(a->config, sizeof(a->config), "%s/conf", a->directory);
 	snprintf(a->output, sizeof(a->output), "%s/output", a->directory);
@@ -107,6 +108,8 @@ bool agent_process_configure(struct agent_process *a, const char *agent_options,
 	fprintf(f, "[agent]\nlisten = unix:%s\n%s\n", a->socket, agent_options);
 	if (!strstr(agent_options, "answer-timeout"))
 		fprintf(f, "answer-timeout = 30s\n");
+	if (!strstr(extra, "[admin]"))
+		fprintf(f, "[admin]\nlisten = unix:%s\n", a->admin);
 	fprintf(f, "[store]\npath = %s\n%s\n", a->store, extra);
 	return fclose(f) == 0;
 }

@@ -10,6 +10,7 @@
 struct agent_process {
 	char directory[64]; /* made by agent_process_init() */
 	char socket[96];    /* where the agent listens */
+	char admin[96];     /* ... and its admin endpoint */
 	char store[96];     /* the store's directory */
 	char config[96];    /* the configuration file */
 	char output[96];    /* where stdout and stderr go */
@@ -29,9 +30,10 @@ bool agent_process_init(struct agent_process *a);
  * to say, or it hung and was killed. */
 bool agent_process_fini(struct agent_process *a);
 
-/* Writes the configuration: socket and store of `a`, `agent_options`, then
- * `extra`, which goes on in [store]. Without an answer-timeout of its own the
- * agent gives a slow disk all the time a test would. */
+/* Writes the configuration: sockets and store of `a`, `agent_options`, then
+ * `extra`, which goes on in [store] and may have an [admin] of its own. Without
+ * an answer-timeout of its own the agent gives a slow disk all the time a test
+ * would. */
 bool agent_process_configure(struct agent_process *a, const char *agent_options,
                              const char *extra);
 

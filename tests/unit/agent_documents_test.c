@@ -12,6 +12,7 @@
 #include "agent/cli/cli.h"
 #include "agent/config_table.h"
 #include "agent/core/idem.h"
+#include "agent/metrics.h"
 #include "tests/unit/agent_config_rig.h"
 
 #define ROOT TESTS_DIR "/../"
@@ -188,6 +189,10 @@ static const struct {
      ".\\\" END presets\n", print_presets_manual},
     {"haproxy/man/spoa-idempotency.conf.5", ".\\\" BEGIN options\n",
      ".\\\" END options\n", config_print_manual},
+    {"README.md", "<!-- BEGIN metrics -->\n", "<!-- END metrics -->",
+     metrics_print_table},
+    {"haproxy/man/spoa-idempotency.8", ".\\\" BEGIN metrics\n",
+     ".\\\" END metrics\n", metrics_print_manual},
     {"haproxy/man/spoa-idempotency.8", ".\\\" BEGIN commands\n",
      ".\\\" END commands\n", cli_print_manual},
     {"haproxy/man/spoa-idempotency.8", ".\\\" BEGIN verdicts\n",
