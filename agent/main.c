@@ -1,5 +1,6 @@
 /* The command line of spoa-idempotency(8). */
 #include <argp.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -149,6 +150,9 @@ int main(int argc, char **argv)
 	struct config *config;
 	int status;
 
+	/* What a limit on the size of files sends to whoever writes; the write
+	 * fails all the same (EFBIG), and that is looked at. */
+	signal(SIGXFSZ, SIG_IGN);
 	argp_err_exit_status = EXIT_USAGE;
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &arguments);
 	if (arguments.action == ACTION_COMMAND && !arguments.config_path &&

@@ -196,8 +196,7 @@ int lmdb_writer_start(struct lmdb_store *store)
 	lmdb_commit_init(store);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_SIZE);
-	/* Signals are for the shell's threads; and SIGXFSZ, which a limit on
-	 * file sizes sends to whoever writes, becomes an EFBIG. */
+	/* Signals are for the shell's threads. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	rc = pthread_create(&store->writer, &attr, run, store);

@@ -357,46 +357,6 @@ static void test_a_stuck_store_is_an_error(void **state)
 	rig_closed(c);
 }
 
-/* There is room for the locks and not for the responses: what has run is not
- * run again when its lock ends. */
-static void test_a_full_store_knows_what_has_run(void **state)
-{
-	enum { N = 300, BODY_SIZE = 8000 };
-	static const uint8_t headers[] = "\016content-length\0048000\0";
-	static const uint8_t body[BODY_SIZE];
-	static char tickets[N][sizeof(((struct spop_reply *)0)->ticket)];
-	struct agent_process *a = rig_started(state, "", "max-size = 1M");
-	struct spop_client *c = rig_opened(a);
-	struct spop_reply reply;
-	unsigned n_sealed = 0;
-	char key[16];
-
-	for (unsigned i = 0; i < N; i++) {
-		snprintf(key, sizeof(key), "key-%u", i);
-		expect_verdict(c, key, "proceed", &reply);
-		memcpy(tickets[i], reply.ticket, sizeof(tickets[i]));
-	}
-	for (unsigned i = 0; i < N; i++) {
-		const struct spop_complete complete = {
-		    .ticket = tickets[i],
-		    .status = 201,
-		    .headers = spoe_span(headers, sizeof(headers)),
-		    .body = spoe_span(body, sizeof(body)),
-		};
-		bool sealed;
-
-		assert_true(spop_client_complete(c, &complete, &reply));
-		sealed = strcmp(reply.outcome, "sealed") == 0;
-		if (!sealed)
-			assert_string_equal(reply.outcome, "stored");
-		n_sealed += sealed;
-		snprintf(key, sizeof(key), "key-%u", i);
-		expect_verdict(c, key, sealed ? "unknown" : "cached", &reply);
-	}
-	assert_in_range(n_sealed, 1, N - 1);
-	rig_closed(c);
-}
-
 /* The asker goes away while its claim waits: nobody was told, nobody holds the
  * lock. */
 static void test_a_lock_nobody_was_told_of_is_given_back(void **state)
@@ -561,7 +521,6 @@ int main(void)
 	    RIG_TEST(test_one_proceeds),
 	    RIG_TEST(test_connections_beyond_the_limit_wait),
 	    RIG_TEST(test_a_stuck_store_is_an_error),
-	    RIG_TEST(test_a_full_store_knows_what_has_run),
 	    RIG_TEST(test_a_lock_nobody_was_told_of_is_given_back),
 	    RIG_TEST(test_a_peer_that_takes_no_answer),
 	    RIG_TEST(test_locks_end_and_old_tickets_are_lost),
