@@ -4,6 +4,8 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -44,6 +46,7 @@ static atomic_int log_level_now = LOG_LEVEL_INFO;
 
 static pthread_mutex_t limits_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct log_limit limits[LOG_EVENTS];
+static pthread_mutex_t stderr_mutex = PTHREAD_MUTEX_INITIALIZER;
 
 /* What ends a line that was cut; always kept free. */
 static const char cut_mark[] = " cut=true";
@@ -182,10 +185,36 @@ static void add_head(struct line *line, enum log_event event)
 	add(line, events[event].text);
 }
 
-static void write_line(struct line *line, enum log_level level)
+/* Whether stderr takes a line now. Whoever reads it may have stopped, and the
+ * loops must not wait for him. What is no longer than PIPE_BUF fits then. */
+static bool has_room(void)
 {
-	ssize_t written;
+	struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+	int n;
 
+	_Static_assert(LOG_LINE_MAX <= PIPE_BUF, "a line is one write");
+	do {
+		n = poll(&p, 1, 0);
+	} while (n < 0 && errno == EINTR);
+	return n != 0;
+}
+
+static bool write_stderr(const struct line *line)
+{
+	bool taken;
+
+	pthread_mutex_lock(&stderr_mutex);
+	taken = has_room();
+	while (taken && write(STDERR_FILENO, line->text, line->size) < 0 &&
+	       errno == EINTR)
+		continue;
+	pthread_mutex_unlock(&stderr_mutex);
+	return taken;
+}
+
+/* False: the line is lost. */
+static bool write_line(struct line *line, enum log_level level)
+{
 	if (line->cut) {
 		memcpy(line->text + line->size, cut_mark, strlen(cut_mark));
 		line->size += strlen(cut_mark);
@@ -193,28 +222,33 @@ static void write_line(struct line *line, enum log_level level)
 	line->text[line->size] = '\0';
 	if (log_to == LOG_TARGET_SYSLOG) {
 		syslog(levels[level].priority, "%s", line->text);
-		return;
+		return true;
 	}
 	line->text[line->size++] = '\n';
-	do {
-		written = write(STDERR_FILENO, line->text, line->size);
-	} while (written < 0 && errno == EINTR);
+	return write_stderr(line);
 }
 
 /* Whether one more line of `event` may be written now. */
 static bool within_limit(enum log_event event, uint64_t *ret_suppressed)
 {
+	const unsigned burst =
+	    events[event].level == LOG_LEVEL_DEBUG ? UINT_MAX : LOG_BURST;
 	uint64_t second = clock_monotonic_ms() / 1000;
 	bool within;
 
 	*ret_suppressed = 0;
-	if (events[event].level == LOG_LEVEL_DEBUG)
-		return true;
 	pthread_mutex_lock(&limits_mutex);
-	within =
-	    log_limit_step(&limits[event], second, LOG_BURST, ret_suppressed);
+	within = log_limit_step(&limits[event], second, burst, ret_suppressed);
 	pthread_mutex_unlock(&limits_mutex);
 	return within;
+}
+
+/* The next line of `event` says so. */
+static void own_up(enum log_event event, uint64_t suppressed)
+{
+	pthread_mutex_lock(&limits_mutex);
+	limits[event].suppressed += suppressed;
+	pthread_mutex_unlock(&limits_mutex);
 }
 
 void log_event_fields(enum log_event event, const struct log_field *fields)
@@ -235,7 +269,8 @@ void log_event_fields(enum log_event event, const struct log_field *fields)
 		if (fields->type != LOG_FIELD_TEXT || fields->text)
 			add_field(&line, fields);
 	}
-	write_line(&line, events[event].level);
+	if (!write_line(&line, events[event].level))
+		own_up(event, suppressed + 1);
 	errno = saved_errno;
 }
 

@@ -81,8 +81,9 @@ enum {
  * text that is not printable ASCII is escaped, so a line stays one line; what
  * is longer than LOG_VALUE_MAX or LOG_LINE_MAX allow is cut and the line ends
  * in `cut=true`. Of one event at most LOG_BURST lines a second are written, but
- * for those of level debug: who asks for them wants all; the next line says how
- * many were left out (`suppressed=`). Keeps errno. Thread-safe. */
+ * for those of level debug: who asks for them wants all. Nobody waits for who
+ * reads stderr: a line that it has no room for is left out. The next line says
+ * how many were (`suppressed=`). Keeps errno. Thread-safe. */
 void log_event_fields(enum log_event event, const struct log_field *fields);
 
 /* Writes the list of events as man page source (mdoc), for the manual. */

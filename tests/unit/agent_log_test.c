@@ -5,6 +5,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <regex.h>
 #include <stdio.h>
@@ -422,6 +423,17 @@ static void *log_often(void *cookie)
 	return NULL;
 }
 
+/* The next line of a file, like next_line(). */
+static const char *next_line_of(FILE *f)
+{
+	static char line[2 * LOG_LINE_MAX];
+
+	if (!fgets(line, sizeof(line), f))
+		return NULL;
+	line[strcspn(line, "\n")] = '\0';
+	return line;
+}
+
 /* Lines of several threads never mix. */
 static void threads_write_whole_lines(void **state)
 {
@@ -431,21 +443,21 @@ static void threads_write_whole_lines(void **state)
 			  "text=\"some more words of it\"";
 	size_t letter = (size_t)(strchr(expected, '?') - expected);
 	size_t checks = 0;
-	size_t idle = 0;
+	FILE *f = tmpfile();
 	const char *line;
 
 	(void)state;
+	assert_non_null(f);
+	assert_int_equal(fcntl(fileno(f), F_SETFL, O_APPEND), 0);
+	dup2(fileno(f), STDERR_FILENO);
 	for (int i = 0; i < THREADS; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, log_often,
 		                                (char *)(uintptr_t)names[i]),
 		                 0);
-	while (checks < THREADS * LINES) {
-		line = next_line();
-		if (!line) {
-			assert_true(++idle < 20000);
-			usleep(1000);
-			continue;
-		}
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	rewind(f);
+	while ((line = next_line_of(f))) {
 		if (strstr(line, "event=reloaded"))
 			continue;
 		assert_int_equal(strlen(line), strlen(expected));
@@ -454,8 +466,47 @@ static void threads_write_whole_lines(void **state)
 		assert_string_equal(line, expected);
 		checks++;
 	}
-	for (int i = 0; i < THREADS; i++)
-		pthread_join(threads[i], NULL);
+	assert_int_equal(checks, THREADS * LINES);
+	fclose(f);
+}
+
+/* Whoever reads stderr has stopped: the lines that find no room are lost, and
+ * owned up to, and nobody waits. */
+static void who_does_not_read_stops_nobody(void **state)
+{
+	enum { CALLS = LOG_BURST - 1 };
+	char text[256];
+	int fds[2];
+	size_t lines = 0;
+	size_t suppressed = 0;
+	FILE *f;
+	const char *line;
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	assert_int_equal(pipe(fds), 0);
+	assert_true(fcntl(fds[1], F_SETPIPE_SZ, 4096) > 0);
+	dup2(fds[1], STDERR_FILENO);
+	close(fds[1]);
+	alarm(60); /* should one wait after all */
+	for (int i = 0; i < CALLS; i++)
+		log_event(LOG_COMPLETE_ERROR, LOG_TEXT("text", text));
+	alarm(0);
+	assert_int_equal(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
+	f = fdopen(fds[0], "r");
+	while ((line = next_line_of(f)))
+		lines++;
+	assert_in_range(lines, 1, CALLS - 1);
+	log_event(LOG_COMPLETE_ERROR);
+	clearerr(f);
+	line = next_line_of(f);
+	assert_non_null(line);
+	line = strstr(line, " suppressed=");
+	assert_non_null(line);
+	suppressed = strtoul(line + 12, NULL, 10);
+	assert_int_equal(lines + suppressed, CALLS);
+	fclose(f);
 }
 
 #define LOG_TEST(function) \
@@ -478,6 +529,7 @@ int main(void)
 	    cmocka_unit_test(the_limit_tells_its_story),
 	    LOG_TEST(events_are_limited_and_owned_up_to),
 	    LOG_TEST(threads_write_whole_lines),
+	    LOG_TEST(who_does_not_read_stops_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
