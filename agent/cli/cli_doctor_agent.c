@@ -69,6 +69,11 @@ static bool on_record(void *cookie, const uint8_t *record_key,
 	return true;
 }
 
+static bool is_lmdb(const struct cli_doctor *d)
+{
+	return strcmp(d->config->store_driver, "lmdb") == 0;
+}
+
 static void found_some(struct cli_doctor *d, const char *where,
                        enum cli_finding finding, uint64_t n)
 {
@@ -80,25 +85,27 @@ static void found_some(struct cli_doctor *d, const char *where,
 	cli_doctor_found(d, where, finding, detail);
 }
 
-static void look_at_size(struct cli_doctor *d, struct cli_store *s)
+/* How large Redis may be is Redis' own business (maxmemory). */
+static void look_at_size(struct cli_doctor *d, const char *where,
+                         struct cli_store *s)
 {
 	const uint64_t max = d->config->store_max_size;
 	struct store_stats stats;
 
 	store_stats(s->store, &stats);
-	if (max > 0 && stats.bytes_used / NEARLY_PERCENT > max / 100)
-		cli_doctor_found(d, d->config->store_path,
-		                 CLI_FINDING_STORE_FULL, NULL);
+	if (is_lmdb(d) && max > 0 &&
+	    stats.bytes_used / NEARLY_PERCENT > max / 100)
+		cli_doctor_found(d, where, CLI_FINDING_STORE_FULL, NULL);
 }
 
 static void look_at_records(struct cli_doctor *d)
 {
 	struct census census = {.now_ms = clock_now_ms(),
 	                        .keyring = d->config->keyring};
-	const char *where = d->config->store_path;
+	char where[CLI_STORE_NAME_SIZE], text[64];
 	struct cli_store s;
-	char text[64];
 
+	cli_store_name(d->config, where);
 	if (cli_store_open(&s, d->config, false) != CLI_DONE) {
 		cli_doctor_found(d, where, CLI_FINDING_STORE_CLOSED, NULL);
 		return;
@@ -116,7 +123,7 @@ static void look_at_records(struct cli_doctor *d)
 	found_some(d, where, CLI_FINDING_RECORD_FROM_FUTURE, census.future);
 	found_some(d, where, CLI_FINDING_RESPONSE_CLOSED, census.closed);
 	found_some(d, where, CLI_FINDING_RESPONSE_NOT_ENCRYPTED, census.plain);
-	look_at_size(d, &s);
+	look_at_size(d, where, &s);
 	cli_store_close(&s);
 }
 
@@ -159,7 +166,7 @@ static void look_at_keys(struct cli_doctor *d)
 void cli_doctor_look_at_store(struct cli_doctor *d)
 {
 	look_at_keys(d);
-	if (strcmp(d->config->store_driver, "lmdb") == 0)
+	if (is_lmdb(d))
 		look_at_directory(d);
 	look_at_records(d);
 }

@@ -129,6 +129,28 @@ enum cli_status cli_store_scan(struct cli_store *s, const uint8_t *after,
 	return CLI_FAILED;
 }
 
+void cli_store_name(const struct config *config,
+                    char ret_text[CLI_STORE_NAME_SIZE])
+{
+	const size_t size = CLI_STORE_NAME_SIZE;
+	size_t used;
+
+	if (strcmp(config->store_driver, "redis") != 0) {
+		snprintf(ret_text, size, "%s %s", config->store_driver,
+		         config->store_path);
+		return;
+	}
+	used = (size_t)snprintf(ret_text, size, "%s", config->store_driver);
+	for (size_t i = 0; i < config->n_redis_servers && used < size; i++) {
+		char server[ENDPOINT_TEXT_SIZE];
+
+		endpoint_format(&config->redis_servers[i], server,
+		                sizeof(server));
+		used += (size_t)snprintf(ret_text + used, size - used, " %s",
+		                         server);
+	}
+}
+
 uint64_t cli_store_count(struct cli_store *s)
 {
 	struct store_stats stats;

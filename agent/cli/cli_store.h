@@ -8,6 +8,8 @@
 
 struct ev_loop;
 
+enum { CLI_STORE_NAME_SIZE = 256 };
+
 struct cli_store {
 	struct config *config; /* a reference */
 	struct store *store;
@@ -47,6 +49,11 @@ enum cli_status cli_store_do(struct cli_store *s, const struct record_op *op,
 /* Calls `visit` for every record (store_scan()). */
 enum cli_status cli_store_scan(struct cli_store *s, const uint8_t *after,
                                store_visit *visit, void *cookie);
+
+/* Which store it is, for people: driver and path, or driver and servers, cut to
+ * fit. */
+void cli_store_name(const struct config *config,
+                    char ret_text[CLI_STORE_NAME_SIZE]);
 
 /* How many records there are, about; for a progress bar. */
 uint64_t cli_store_count(struct cli_store *s);

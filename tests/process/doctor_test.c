@@ -15,6 +15,7 @@
 #include "agent/cli/cli_doctor.h"
 #include "tests/support/agent_process.h"
 #include "tests/support/command.h"
+#include "tests/support/redis_process.h"
 #include "tests/support/spop_client.h"
 
 static const char *const texts[] = {
@@ -238,6 +239,33 @@ static void test_notices(void **state)
 	expect(s, CLI_FINDING_NO_NOTICE_TOKEN);
 }
 
+/* Where: the servers, not the directory of a store that is not used. How large
+ * Redis may be is no matter of max-size. */
+static void test_the_store_is_redis(void **state)
+{
+	static const struct redis_setup setup = {.user = NULL};
+	struct stage *s = *state;
+	struct redis_process redis;
+	char text[256];
+
+	assert_true(redis_process_start(&redis, &setup));
+	assert_string_equal(
+	    redis_process_ask(&redis, "SETRANGE filler 2000000 x"), "2000001");
+	snprintf(text, sizeof(text),
+	         "max-size = 1M\ndriver = redis\n[redis]\nservers = unix:%.95s",
+	         redis.socket);
+	started(s, "", text);
+	doctor(s);
+	expect_health(s);
+	snprintf(text, sizeof(text), "redis unix:%.95s: the store opens",
+	         redis.socket);
+	if (!strstr(s->command.output, text) ||
+	    strstr(s->command.output, s->agent.store) ||
+	    strstr(s->command.output, texts[CLI_FINDING_STORE_FULL]))
+		fail_msg("%s", s->command.output);
+	redis_process_fini(&redis);
+}
+
 static void test_the_store(void **state)
 {
 	struct stage *s = *state;
@@ -290,6 +318,7 @@ int main(void)
 	    TEST(test_nothing_is_wrong_with_our_files),
 	    TEST(test_mistakes_in_haproxys_files),
 	    TEST(test_notices),
+	    TEST(test_the_store_is_redis),
 	    TEST(test_the_store),
 	    TEST(test_records_that_need_somebody),
 	};
