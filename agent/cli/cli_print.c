@@ -11,8 +11,6 @@
 #include "agent/core/reason.h"
 #include "agent/escape.h"
 
-enum { TIME_SIZE = 32 };
-
 _Static_assert(RECORD_KEY_SIZE == RECORD_FINGERPRINT_SIZE,
                "put_hex() writes both");
 
@@ -79,15 +77,14 @@ void cli_bytes_text(uint64_t bytes, char ret_text[CLI_SPAN_SIZE])
 	snprintf(ret_text, CLI_SPAN_SIZE, "%.1f %s", value, units[unit]);
 }
 
-/* RFC 3339, UTC. */
-static void time_text(uint64_t ms, char ret_text[TIME_SIZE])
+void cli_time_text(uint64_t ms, char ret_text[CLI_TIME_SIZE])
 {
 	const time_t seconds = (time_t)(ms / 1000);
 	struct tm tm;
 
 	if (!gmtime_r(&seconds, &tm) ||
-	    strftime(ret_text, TIME_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-		snprintf(ret_text, TIME_SIZE, "%" PRIu64 " ms", ms);
+	    strftime(ret_text, CLI_TIME_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		snprintf(ret_text, CLI_TIME_SIZE, "%" PRIu64 " ms", ms);
 }
 
 /* A record key or a fingerprint: both are of one size. */
@@ -141,9 +138,9 @@ static bool is_secret(struct spoe_span name)
 
 static void put_time(const char *label, uint64_t ms, uint64_t now_ms, FILE *out)
 {
-	char at[TIME_SIZE], span[CLI_SPAN_SIZE];
+	char at[CLI_TIME_SIZE], span[CLI_SPAN_SIZE];
 
-	time_text(ms, at);
+	cli_time_text(ms, at);
 	if (ms > now_ms) {
 		cli_span_text(ms - now_ms, span);
 		fprintf(out, "%-12s %s (in %s)\n", label, at, span);

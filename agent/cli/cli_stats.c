@@ -2,9 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/cli/cli_print.h"
+#include "agent/cli/cli_census.h"
 #include "agent/cli/cli_private.h"
 #include "agent/cli/cli_progress.h"
+#include "agent/cli/cli_store.h"
 #include "agent/clock.h"
 
 enum { OPTION_JSON = 256 };
@@ -41,36 +42,6 @@ static bool on_record(void *cookie, const uint8_t *record_key,
 	return true;
 }
 
-static uint64_t age_ms(const struct store_census *census, size_t condition)
-{
-	const uint64_t oldest_ms = census->oldest_ms[condition];
-
-	if (oldest_ms == 0 || oldest_ms > census->now_ms)
-		return 0;
-	return census->now_ms - oldest_ms;
-}
-
-static void print(const struct store_census *census,
-                  const struct store_stats *stats)
-{
-	char used[CLI_SPAN_SIZE], size[CLI_SPAN_SIZE];
-
-	printf("%-10s %12s %12s  %s\n", "STATE", "RECORDS", "RESPONSES",
-	       "OLDEST");
-	for (size_t i = 0; i < RECORD_CONDITIONS; i++) {
-		char bytes[CLI_SPAN_SIZE], age[CLI_SPAN_SIZE] = "-";
-
-		cli_bytes_text(census->bytes[i], bytes);
-		if (census->oldest_ms[i] > 0)
-			cli_span_text(age_ms(census, i), age);
-		printf("%-10s %12" PRIu64 " %12s  %s\n", condition_text(i),
-		       census->records[i], bytes, age);
-	}
-	cli_bytes_text(stats->bytes_used, used);
-	cli_bytes_text(stats->bytes_size, size);
-	printf("the store uses %s of the %s it takes\n", used, size);
-}
-
 static void print_json(const struct store_census *census,
                        const struct store_stats *stats)
 {
@@ -80,7 +51,7 @@ static void print_json(const struct store_census *census,
 		       ",\"response_bytes\":%" PRIu64
 		       ",\"oldest_age_ms\":%" PRIu64 "}",
 		       i > 0 ? "," : "", condition_text(i), census->records[i],
-		       census->bytes[i], age_ms(census, i));
+		       census->bytes[i], cli_census_age_ms(census, i));
 	printf("},\"bytes_used\":%" PRIu64 ",\"bytes_size\":%" PRIu64 "}\n",
 	       stats->bytes_used, stats->bytes_size);
 }
@@ -98,7 +69,10 @@ static enum cli_status count(struct cli_store *s, void *cookie)
 	if (status != CLI_DONE)
 		return status;
 	store_stats(s->store, &stats);
-	(json ? print_json : print)(&c.census, &stats);
+	if (json)
+		print_json(&c.census, &stats);
+	else
+		cli_census_print(&c.census, &stats, stdout);
 	return CLI_DONE;
 }
 

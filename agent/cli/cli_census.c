@@ -1,0 +1,36 @@
+#include "agent/cli/cli_census.h"
+
+#include <inttypes.h>
+
+#include "agent/cli/cli_print.h"
+
+uint64_t cli_census_age_ms(const struct store_census *census,
+                           enum record_condition condition)
+{
+	const uint64_t oldest_ms = census->oldest_ms[condition];
+
+	if (oldest_ms == 0 || oldest_ms > census->now_ms)
+		return 0;
+	return census->now_ms - oldest_ms;
+}
+
+void cli_census_print(const struct store_census *census,
+                      const struct store_stats *stats, FILE *out)
+{
+	char used[CLI_SPAN_SIZE], size[CLI_SPAN_SIZE];
+
+	fprintf(out, "%-10s %12s %12s  %s\n", "STATE", "RECORDS", "RESPONSES",
+	        "OLDEST");
+	for (size_t i = 0; i < RECORD_CONDITIONS; i++) {
+		char bytes[CLI_SPAN_SIZE], age[CLI_SPAN_SIZE] = "-";
+
+		cli_bytes_text(census->bytes[i], bytes);
+		if (census->oldest_ms[i] > 0)
+			cli_span_text(cli_census_age_ms(census, i), age);
+		fprintf(out, "%-10s %12" PRIu64 " %12s  %s\n",
+		        condition_text(i), census->records[i], bytes, age);
+	}
+	cli_bytes_text(stats->bytes_used, used);
+	cli_bytes_text(stats->bytes_size, size);
+	fprintf(out, "the store uses %s of the %s it takes\n", used, size);
+}
