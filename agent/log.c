@@ -48,6 +48,10 @@ static pthread_mutex_t limits_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct log_limit limits[LOG_EVENTS];
 static pthread_mutex_t stderr_mutex = PTHREAD_MUTEX_INITIALIZER;
 
+static pthread_mutex_t recent_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct log_line recent[LOG_RECENT]; /* a ring */
+static size_t n_recent;                    /* since the start */
+
 /* What ends a line that was cut; always kept free. */
 static const char cut_mark[] = " cut=true";
 
@@ -55,6 +59,7 @@ enum { TEXT_MAX = LOG_LINE_MAX - sizeof("\n") - sizeof(cut_mark) };
 
 struct line {
 	size_t size;
+	size_t start; /* behind the time or the priority */
 	bool cut;
 	char text[LOG_LINE_MAX];
 };
@@ -179,10 +184,35 @@ static void add_head(struct line *line, enum log_event event)
 		         levels[level].priority);
 		add(line, prefix);
 	}
+	line->start = line->size;
 	add(line, "level=");
 	add(line, levels[level].text);
 	add(line, " event=");
 	add(line, events[event].text);
+}
+
+/* `text` is the line without its time. */
+static void remember(const char *text)
+{
+	struct log_line *kept;
+
+	pthread_mutex_lock(&recent_mutex);
+	kept = &recent[n_recent++ % LOG_RECENT];
+	kept->wall_ms = clock_wall_ms();
+	snprintf(kept->text, sizeof(kept->text), "%s", text);
+	pthread_mutex_unlock(&recent_mutex);
+}
+
+size_t log_recent(struct log_line ret_lines[LOG_RECENT])
+{
+	size_t n;
+
+	pthread_mutex_lock(&recent_mutex);
+	n = n_recent < LOG_RECENT ? n_recent : LOG_RECENT;
+	for (size_t i = 0; i < n; i++)
+		ret_lines[i] = recent[(n_recent - 1 - i) % LOG_RECENT];
+	pthread_mutex_unlock(&recent_mutex);
+	return n;
 }
 
 /* Whether stderr takes a line now. Whoever reads it may have stopped, and the
@@ -220,6 +250,8 @@ static bool write_line(struct line *line, enum log_level level)
 		line->size += strlen(cut_mark);
 	}
 	line->text[line->size] = '\0';
+	if (level <= LOG_LEVEL_WARNING)
+		remember(line->text + line->start);
 	if (log_to == LOG_TARGET_SYSLOG) {
 		syslog(levels[level].priority, "%s", line->text);
 		return true;

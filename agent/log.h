@@ -86,6 +86,17 @@ enum {
  * how many were (`suppressed=`). Keeps errno. Thread-safe. */
 void log_event_fields(enum log_event event, const struct log_field *fields);
 
+enum { LOG_RECENT = 8, LOG_RECENT_SIZE = 256 };
+
+/* A line of level warning or error, without its time, and cut. */
+struct log_line {
+	uint64_t wall_ms;
+	char text[LOG_RECENT_SIZE];
+};
+
+/* The last of them, newest first; returns how many. Thread-safe. */
+size_t log_recent(struct log_line ret_lines[LOG_RECENT]);
+
 /* Writes the list of events as man page source (mdoc), for the manual. */
 void log_print_manual(FILE *out);
 

@@ -71,6 +71,7 @@ struct report {
 	uint64_t clock_ahead_ms;
 	uint64_t reloads;
 	uint64_t reloads_failed;
+	bool reload_failed; /* the last one */
 	bool accepting;
 	bool draining;
 	/* Unix time, s; 0: no certificate */

@@ -20,6 +20,7 @@ struct status {
 	char restart_needed[STATUS_TEXT_SIZE];
 	uint64_t reloads;
 	uint64_t reloads_failed;
+	bool reload_failed;
 	int64_t certificate_until_s;
 	bool accepting;
 	bool draining;
@@ -64,6 +65,7 @@ void status_reloaded(struct status *s, struct config *config,
 	old = s->config;
 	s->config = config_ref(config);
 	s->reloads++;
+	s->reload_failed = false;
 	snprintf(s->restart_needed, sizeof(s->restart_needed), "%s",
 	         restart_needed);
 	pthread_mutex_unlock(&s->lock);
@@ -74,6 +76,7 @@ void status_reload_failed(struct status *s)
 {
 	pthread_mutex_lock(&s->lock);
 	s->reloads_failed++;
+	s->reload_failed = true;
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -103,6 +106,7 @@ static void report_own(struct status *s, struct report *report)
 	pthread_mutex_lock(&s->lock);
 	report->reloads = s->reloads;
 	report->reloads_failed = s->reloads_failed;
+	report->reload_failed = s->reload_failed;
 	report->certificate_until_s = s->certificate_until_s;
 	report->accepting = s->accepting;
 	report->draining = s->draining;

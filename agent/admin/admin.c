@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/admin/admin_private.h"
+#include "agent/admin/admin_page.h"
+#include "agent/clock.h"
 #include "agent/log.h"
 
 /* An event loop turns twice a second; one that has not for so long hangs. */
@@ -37,11 +38,18 @@ static void answer_ready(struct admin *a, FILE *body,
 		reply->status = 503;
 }
 
+static void answer_page(struct admin *a, FILE *body,
+                        struct admin_http_reply *reply)
+{
+	admin_page_write(a, body, reply);
+}
+
 static const struct {
 	const char *path;
 	void (*answer)(struct admin *a, FILE *body,
 	               struct admin_http_reply *reply);
 } routes[] = {
+    {"/", answer_page},
     {"/metrics", answer_metrics},
     {"/healthz", answer_alive},
     {"/readyz", answer_ready},
@@ -73,6 +81,16 @@ static void on_beat(struct ev_loop *loop, ev_timer *timer, int revents)
 	(void)revents;
 	a->stuck =
 	    status_turns(a->status, &stuck) ? ADMIN_NO_WORKER : (ssize_t)stuck;
+}
+
+static void on_sample(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+	struct admin *a = timer->data;
+
+	(void)loop;
+	(void)revents;
+	status_report(a->status, &a->report);
+	admin_samples_add(&a->samples, &a->report, clock_moment().monotonic_us);
 }
 
 static void on_stop(struct ev_loop *loop, ev_async *async, int revents)
@@ -133,6 +151,9 @@ static void set_up(struct admin *a, const struct config *config)
 	a->beat.data = a;
 	ev_timer_start(a->loop, &a->beat);
 	a->stuck = ADMIN_NO_WORKER;
+	ev_timer_init(&a->sample, on_sample, 0., ADMIN_SAMPLES_EVERY_S);
+	a->sample.data = a;
+	ev_timer_start(a->loop, &a->sample);
 	snprintf(a->store_driver, sizeof(a->store_driver), "%s",
 	         config->store_driver);
 	a->durability = config->store_durability;

@@ -13,7 +13,7 @@ struct admin_http;
 enum {
 	ADMIN_HTTP_CONNECTIONS_MAX = 64,
 	ADMIN_HTTP_IDLE_S = 10,
-	ADMIN_HTTP_POLICY_SIZE = 256,
+	ADMIN_HTTP_POLICY_SIZE = 320,
 };
 
 struct admin_http_reply {

@@ -1,6 +1,6 @@
 /* agent/admin/admin_private.h: what the files of the admin endpoint share:
- * admin.c (its thread and routes), admin_health.c and admin_metrics.c (what is
- * there). All of it belongs to the thread. */
+ * admin.c (its thread and routes), admin_health.c, admin_metrics.c and those of
+ * the page, admin_page.h (what is there). All of it belongs to the thread. */
 #ifndef AGENT_ADMIN_ADMIN_PRIVATE_H
 #define AGENT_ADMIN_ADMIN_PRIVATE_H
 
@@ -10,6 +10,7 @@
 #include "agent/admin/admin_census.h"
 #include "agent/admin/admin_http.h"
 #include "agent/admin/admin_probe.h"
+#include "agent/admin/admin_samples.h"
 #include "agent/status.h"
 
 enum { ADMIN_NO_WORKER = -1 };
@@ -32,6 +33,8 @@ struct admin {
 	size_t n_doors;
 	struct admin_probe probe;
 	struct admin_census census;
+	ev_timer sample;
+	struct admin_samples samples;
 	struct report report; /* of the answer that is being written */
 };
 

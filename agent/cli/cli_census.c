@@ -2,7 +2,7 @@
 
 #include <inttypes.h>
 
-#include "agent/cli/cli_print.h"
+#include "agent/human.h"
 
 uint64_t cli_census_age_ms(const struct store_census *census,
                            enum record_condition condition)
@@ -17,20 +17,20 @@ uint64_t cli_census_age_ms(const struct store_census *census,
 void cli_census_print(const struct store_census *census,
                       const struct store_stats *stats, FILE *out)
 {
-	char used[CLI_SPAN_SIZE], size[CLI_SPAN_SIZE];
+	char used[HUMAN_SIZE], size[HUMAN_SIZE];
 
 	fprintf(out, "%-10s %12s %12s  %s\n", "STATE", "RECORDS", "RESPONSES",
 	        "OLDEST");
 	for (size_t i = 0; i < RECORD_CONDITIONS; i++) {
-		char bytes[CLI_SPAN_SIZE], age[CLI_SPAN_SIZE] = "-";
+		char bytes[HUMAN_SIZE], age[HUMAN_SIZE] = "-";
 
-		cli_bytes_text(census->bytes[i], bytes);
+		human_bytes(census->bytes[i], bytes);
 		if (census->oldest_ms[i] > 0)
-			cli_span_text(cli_census_age_ms(census, i), age);
+			human_span(cli_census_age_ms(census, i), age);
 		fprintf(out, "%-10s %12" PRIu64 " %12s  %s\n",
 		        condition_text(i), census->records[i], bytes, age);
 	}
-	cli_bytes_text(stats->bytes_used, used);
-	cli_bytes_text(stats->bytes_size, size);
+	human_bytes(stats->bytes_used, used);
+	human_bytes(stats->bytes_size, size);
 	fprintf(out, "the store uses %s of the %s it takes\n", used, size);
 }

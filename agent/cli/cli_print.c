@@ -3,13 +3,13 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <strings.h>
-#include <time.h>
 
 #include "agent/core/condition.h"
 #include "agent/core/headers.h"
 #include "agent/core/hex.h"
 #include "agent/core/reason.h"
 #include "agent/escape.h"
+#include "agent/human.h"
 
 _Static_assert(RECORD_KEY_SIZE == RECORD_FINGERPRINT_SIZE,
                "put_hex() writes both");
@@ -38,54 +38,6 @@ void cli_policy_name(const struct record *record, const struct config *config,
 }
 
 /* --- values ------------------------------------------------------------- */
-
-void cli_span_text(uint64_t ms, char ret_text[CLI_SPAN_SIZE])
-{
-	static const struct {
-		uint64_t ms;
-		const char *unit;
-	} units[] = {
-	    {86400000, "d"},
-	    {3600000, "h"},
-	    {60000, "min"},
-	    {1000, "s"},
-	};
-
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		/* Two of a unit at least: 90 s say more than 1 min. */
-		if (ms >= 2 * units[i].ms) {
-			snprintf(ret_text, CLI_SPAN_SIZE, "%" PRIu64 " %s",
-			         ms / units[i].ms, units[i].unit);
-			return;
-		}
-	}
-	snprintf(ret_text, CLI_SPAN_SIZE, "%" PRIu64 " ms", ms);
-}
-
-void cli_bytes_text(uint64_t bytes, char ret_text[CLI_SPAN_SIZE])
-{
-	static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
-	double value = (double)bytes / 1024;
-	size_t unit = 0;
-
-	if (bytes < 1024) {
-		snprintf(ret_text, CLI_SPAN_SIZE, "%" PRIu64 " B", bytes);
-		return;
-	}
-	for (; value >= 1024 && unit < 3; unit++)
-		value /= 1024;
-	snprintf(ret_text, CLI_SPAN_SIZE, "%.1f %s", value, units[unit]);
-}
-
-void cli_time_text(uint64_t ms, char ret_text[CLI_TIME_SIZE])
-{
-	const time_t seconds = (time_t)(ms / 1000);
-	struct tm tm;
-
-	if (!gmtime_r(&seconds, &tm) ||
-	    strftime(ret_text, CLI_TIME_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-		snprintf(ret_text, CLI_TIME_SIZE, "%" PRIu64 " ms", ms);
-}
 
 /* A record key or a fingerprint: both are of one size. */
 static void put_hex(const uint8_t bytes[RECORD_KEY_SIZE], FILE *out)
@@ -138,14 +90,14 @@ static bool is_secret(struct spoe_span name)
 
 static void put_time(const char *label, uint64_t ms, uint64_t now_ms, FILE *out)
 {
-	char at[CLI_TIME_SIZE], span[CLI_SPAN_SIZE];
+	char at[HUMAN_SIZE], span[HUMAN_SIZE];
 
-	cli_time_text(ms, at);
+	human_time(ms, at);
 	if (ms > now_ms) {
-		cli_span_text(ms - now_ms, span);
+		human_span(ms - now_ms, span);
 		fprintf(out, "%-12s %s (in %s)\n", label, at, span);
 	} else {
-		cli_span_text(now_ms - ms, span);
+		human_span(now_ms - ms, span);
 		fprintf(out, "%-12s %s (%s ago)\n", label, at, span);
 	}
 }
@@ -170,9 +122,9 @@ static void put_headers(struct spoe_span list, bool secrets, FILE *out)
 static void put_body(struct spoe_span body, uint64_t max, FILE *out)
 {
 	const struct spoe_span shown = cut(body, max);
-	char size[CLI_SPAN_SIZE];
+	char size[HUMAN_SIZE];
 
-	cli_bytes_text(body.size, size);
+	human_bytes(body.size, size);
 	fprintf(out, "%-12s %s%s\n", "body", size,
 	        max == 0 && body.size > 0 ? " (hidden, see --body)" : "");
 	if (shown.size == 0)
@@ -280,7 +232,7 @@ void cli_print_row_head(FILE *out)
 
 static void response_texts(const struct cli_record *r,
                            const struct config *config, char ret_status[8],
-                           char ret_size[CLI_SPAN_SIZE])
+                           char ret_size[HUMAN_SIZE])
 {
 	struct record_response response;
 	uint8_t *memory;
@@ -289,7 +241,7 @@ static void response_texts(const struct cli_record *r,
 	                            &memory, &response) != REASON_NONE)
 		return;
 	snprintf(ret_status, 8, "%" PRIu16, response.status);
-	cli_bytes_text(response.body.size, ret_size);
+	human_bytes(response.body.size, ret_size);
 	free(memory);
 }
 
@@ -297,14 +249,14 @@ void cli_print_row(const struct cli_record *r, const struct config *config,
                    uint64_t now_ms, FILE *out)
 {
 	const struct record *record = &r->record;
-	char age[CLI_SPAN_SIZE] = "", body[CLI_SPAN_SIZE] = "";
+	char age[HUMAN_SIZE] = "", body[HUMAN_SIZE] = "";
 	char policy[POLICY_NAME_MAX + 1] = "", status[8] = "";
 
 	if (record->state != RECORD_NONE) {
-		cli_span_text(now_ms > record->created_ms
-		                  ? now_ms - record->created_ms
-		                  : 0,
-		              age);
+		human_span(now_ms > record->created_ms
+		               ? now_ms - record->created_ms
+		               : 0,
+		           age);
 		cli_policy_name(record, config, policy, sizeof(policy));
 	}
 	if (record->response.size > 0)

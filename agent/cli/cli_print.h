@@ -35,15 +35,4 @@ void cli_print_row(const struct cli_record *record, const struct config *config,
                    uint64_t now_ms, FILE *out);
 void cli_print_row_head(FILE *out);
 
-/* A time, RFC 3339, UTC. */
-enum { CLI_TIME_SIZE = 32 };
-void cli_time_text(uint64_t ms, char ret_text[CLI_TIME_SIZE]);
-
-/* A span of time for people: `3 min`, `2 d`. */
-enum { CLI_SPAN_SIZE = 24 };
-void cli_span_text(uint64_t ms, char ret_text[CLI_SPAN_SIZE]);
-
-/* Bytes for people: `512 B`, `1.5 MiB`. */
-void cli_bytes_text(uint64_t bytes, char ret_text[CLI_SPAN_SIZE]);
-
 #endif

@@ -12,10 +12,10 @@
 #include <unistd.h>
 
 #include "agent/cli/cli_census.h"
-#include "agent/cli/cli_print.h"
 #include "agent/cli/cli_private.h"
 #include "agent/cli/cli_store.h"
 #include "agent/clock.h"
+#include "agent/human.h"
 #include "agent/config_text.h"
 
 enum {
@@ -162,16 +162,16 @@ static uint64_t oldest_lock_ms(const struct store_census *c)
 static void print_view(const struct watch *w, FILE *out)
 {
 	const struct store_census *c = &w->census;
-	char now[CLI_TIME_SIZE], age[CLI_SPAN_SIZE], interval[CONFIG_TEXT_SIZE];
+	char now[HUMAN_SIZE], age[HUMAN_SIZE], interval[CONFIG_TEXT_SIZE];
 	char name[CLI_STORE_NAME_SIZE];
 
-	cli_time_text(c->now_ms, now);
+	human_time(c->now_ms, now);
 	config_text_from_duration(w->interval_ms, interval);
 	cli_store_name(w->store->config, name);
 	fprintf(out, "%s, every %s, Ctrl-C ends\n%s: %s\n\n", now, interval,
 	        name, w->trouble[0] ? w->trouble : "well");
 	cli_census_print(c, &w->stats, out);
-	cli_span_text(oldest_lock_ms(c), age);
+	human_span(oldest_lock_ms(c), age);
 	fprintf(out,
 	        "\noldest lock  %s\nbegun        %.1f/s\nstored       %.1f/s\n"
 	        "sealed       %.1f/s\n",
@@ -186,9 +186,9 @@ static void print_view(const struct watch *w, FILE *out)
 static void print_line(const struct watch *w)
 {
 	const struct store_census *c = &w->census;
-	char now[CLI_TIME_SIZE];
+	char now[HUMAN_SIZE];
 
-	cli_time_text(c->now_ms, now);
+	human_time(c->now_ms, now);
 	printf("time=%s store=%s", now, w->trouble[0] ? "failed" : "well");
 	for (size_t i = 0; i < RECORD_CONDITIONS; i++)
 		printf(" %s=%" PRIu64, condition_text(i), c->records[i]);

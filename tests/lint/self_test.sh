@@ -23,7 +23,7 @@ project() {
 	printf '\treturn a;\n}\n' >>spoe/span.c
 	printf 'A(X, "one", "help")\n' | tee agent/core/verdict.def \
 		agent/core/outcome.def agent/core/reason.def agent/log.def \
-		agent/options.def agent/messages.def |
+		agent/options.def agent/metrics.def agent/messages.def |
 		tee README.md haproxy/man/agent.8 haproxy/idempotency.spoe.conf >/dev/null
 	printf 'frontend one\n\tmode http\n\ttimeout client 1s\n%s\n' \
 		'	bind 127.0.0.1:1' >haproxy/haproxy.cfg

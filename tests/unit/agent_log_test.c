@@ -412,6 +412,29 @@ static void events_are_limited_and_owned_up_to(void **state)
 
 enum { THREADS = 4, LINES = 300 };
 
+/* The last ones that somebody should see, newest first and without a time. */
+static void the_last_warnings_are_kept(void **state)
+{
+	struct log_line lines[LOG_RECENT];
+
+	(void)state;
+	log_init(LOG_TARGET_STDERR, LOG_LEVEL_INFO);
+	log_event(LOG_STORE_DOWN, LOG_TEXT("text", "first"));
+	log_event(LOG_CLOCK_BACK, LOG_INT("ahead_ms", 7));
+	log_event(LOG_STARTED);
+	assert_true(log_recent(lines) >= 2);
+	assert_string_equal(lines[0].text,
+	                    "level=warning event=clock-back ahead_ms=7");
+	assert_string_equal(lines[1].text,
+	                    "level=error event=store-down text=first");
+	assert_true(lines[0].wall_ms >= lines[1].wall_ms);
+	for (int i = 0; i < LOG_RECENT; i++)
+		log_event(LOG_STORE_WARNING, LOG_INT("n", i));
+	assert_int_equal(log_recent(lines), LOG_RECENT);
+	assert_string_equal(lines[LOG_RECENT - 1].text,
+	                    "level=warning event=store-warning n=0");
+}
+
 static void *log_often(void *cookie)
 {
 	for (int i = 0; i < LINES; i++) {
@@ -526,6 +549,7 @@ int main(void)
 	    LOG_TEST(levels_filter),
 	    LOG_TEST(errno_is_kept),
 	    LOG_TEST(a_record_key_is_shortened),
+	    LOG_TEST(the_last_warnings_are_kept),
 	    cmocka_unit_test(the_limit_tells_its_story),
 	    LOG_TEST(events_are_limited_and_owned_up_to),
 	    LOG_TEST(threads_write_whole_lines),
