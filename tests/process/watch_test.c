@@ -180,8 +180,9 @@ static void test_rates_and_an_end_by_signal(void **state)
 
 	executed(c, "one");
 	at = expect(w, at, "stored=1");
+	/* Whether it began since the look before, or the one before that, is
+	 * chance. */
 	at = expect(w, at, " begun_per_s=");
-	assert_true(atof(w->text + at) > 0);
 	at = expect(w, at, " stored_per_s=");
 	assert_true(atof(w->text + at) > 0);
 	kill(w->pid, SIGTERM);
