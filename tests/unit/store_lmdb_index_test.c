@@ -470,9 +470,11 @@ static const struct table *closing; /* whom it comes too late for */
  * file is not yet. */
 int fdatasync(int fd)
 {
-	if (closing && closing->index.head->clean) {
-		start_opener(&late, closing, STAMP);
+	const struct table *t = closing;
+
+	if (t && t->index.head->clean) {
 		closing = NULL;
+		start_opener(&late, t, STAMP);
 	}
 	return (int)syscall(SYS_fdatasync, fd);
 }
