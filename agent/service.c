@@ -143,12 +143,14 @@ static void log_complete(const struct exchange_reply *reply,
 	           reason_text(reply->reason), record_key);
 }
 
-/* Counts, logs and sends `reply`. `policy` and `record_key` may be NULL. */
-static void send_reply(struct service *s, struct notify *n,
+/* Counts, logs and sends `reply`; false when it did not go out. `policy` and
+ * `record_key` may be NULL. */
+static bool send_reply(struct service *s, struct notify *n,
                        const struct policy *policy,
                        const struct exchange_reply *reply,
                        const uint8_t *record_key)
 {
+	const struct connection *c = n->connection;
 	struct spoe_ack ack;
 
 	if (reply->is_check) {
@@ -162,12 +164,13 @@ static void send_reply(struct service *s, struct notify *n,
 	notify_ack_begin(n, &ack);
 	messages_write(&ack, reply);
 	if (notify_ack_send(n, &ack))
-		return;
+		return !connection_broken(c);
 	/* messages_replay_room() keeps every reply within an ACK. Should one
 	 * not fit all the same, HAProxy must not be left waiting. */
 	notify_ack_begin(n, &ack);
 	messages_write_nothing(&ack);
 	notify_ack_send(n, &ack);
+	return false;
 }
 
 /* Answers a check that needs no exchange; `policy` may be NULL. */
@@ -195,21 +198,38 @@ static void reply_outcome(struct service *s, struct notify *n,
 	send_reply(s, n, NULL, &reply, NULL);
 }
 
+/* Sends the exchange's reply, if somebody waits for it; false when it did not
+ * go out. */
+static bool pending_reply(struct pending *p)
+{
+	struct service *s = p->service;
+	struct exchange *x = &p->exchange;
+	struct notify *n = p->notify;
+
+	if (!n)
+		return true;
+	/* Whatever becomes of the ACK, `n` is not ours any more. */
+	p->notify = NULL;
+	n->owner = NULL;
+	if (p->waited && x->reply.answer.verdict == IDEM_CONFLICT)
+		counter_add(&s->counters.waits_over, 1);
+	return send_reply(s, n, x->policy, &x->reply, x->op.record_key);
+}
+
 /* Carries out what the exchange says. May free `p`. */
 static void pending_do(struct pending *p, const struct exchange_todo *todo)
 {
 	struct service *s = p->service;
 	struct exchange *x = &p->exchange;
 
-	if (todo->reply && p->notify) {
-		struct notify *n = p->notify;
+	if (todo->reply && !pending_reply(p) && todo->finished) {
+		const struct exchange_event event = {
+		    .type = EXCHANGE_UNTOLD,
+		    .now_ms = clock_now_ms(),
+		};
 
-		/* Whatever becomes of the ACK, `n` is not ours any more. */
-		p->notify = NULL;
-		n->owner = NULL;
-		if (p->waited && x->reply.answer.verdict == IDEM_CONFLICT)
-			counter_add(&s->counters.waits_over, 1);
-		send_reply(s, n, x->policy, &x->reply, x->op.record_key);
+		service_step(p, &event);
+		return;
 	}
 	p->wake_ms = todo->wait ? 0 : todo->wake_ms;
 	if (p->wake_ms && !ev_is_active(&s->tick))

@@ -459,6 +459,16 @@ static void gone(struct exchange *x, struct exchange_todo *todo)
 		finish(x, todo);
 }
 
+static void untold(struct exchange *x, uint64_t now_ms,
+                   struct exchange_todo *todo)
+{
+	assert(x->state == EXCHANGE_DONE);
+	if (x->reply.is_check && x->reply.answer.verdict == IDEM_PROCEED)
+		release(x, now_ms, todo);
+	else
+		finish(x, todo);
+}
+
 void exchange_step(struct exchange *x, const struct exchange_event *event,
                    struct exchange_todo *ret_todo)
 {
@@ -491,6 +501,9 @@ void exchange_step(struct exchange *x, const struct exchange_event *event,
 		return;
 	case EXCHANGE_GONE:
 		gone(x, ret_todo);
+		return;
+	case EXCHANGE_UNTOLD:
+		untold(x, event->now_ms, ret_todo);
 		return;
 	}
 	assert(!"an event of no known type");

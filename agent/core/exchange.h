@@ -9,8 +9,8 @@
  *
  * A check is answered within its time even when the store is not: at
  * EXCHANGE_TIMEOUT it replies `error` and lives on until the store answers. A
- * lock that was granted after its time, or after the asker went away, is told
- * to nobody: the exchange gives it back.
+ * lock that was granted after its time, or after the asker went away, or whose
+ * reply did not go out, is told to nobody: the exchange gives it back.
  *
  * A check that finds an equal one running may wait for it (policy.wait_ms). It
  * looks again when it is woken, in growing intervals, and when its time is
@@ -43,6 +43,7 @@ enum exchange_event_type {
 	EXCHANGE_WAKE,     /* the lock that is waited for was settled */
 	EXCHANGE_HURRY,    /* no more waiting: no place, or no time */
 	EXCHANGE_GONE,     /* the asker went away: no reply is possible */
+	EXCHANGE_UNTOLD,   /* the last reply did not go out; before the free */
 };
 
 struct exchange_event {

@@ -512,6 +512,11 @@ void connection_peer(const struct connection *c, char *ret_text, size_t size)
 	address_format(&c->peer, ret_text, size);
 }
 
+bool connection_broken(const struct connection *c)
+{
+	return c->phase == CONNECTION_BROKEN;
+}
+
 bool connection_crowded(const struct connection *c)
 {
 	const size_t max = c->options->max_in_flight;

@@ -128,6 +128,9 @@ const char *connection_failure(const struct connection *c);
 /* Where the peer of a connection with TLS is, as address_format() writes it. */
 void connection_peer(const struct connection *c, char *ret_text, size_t size);
 
+/* Whether nothing goes out any more: what was sent last did not either. */
+bool connection_broken(const struct connection *c);
+
 /* Whether one more NOTIFY may wait for long. On a connection with pipelining
  * some places stay free, or frames that others wait for would not get through
  * behind those that wait for them. */

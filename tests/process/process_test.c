@@ -39,6 +39,22 @@ static void expect_outcome(struct spop_client *c, const char *ticket,
 	assert_string_equal(reply.outcome, outcome);
 }
 
+/* A lock may be seen until it is given back. */
+static void expect_given_back(struct spop_client *c, const char *key)
+{
+	const struct spop_check check = {.key = key, .scope = "host"};
+	struct spop_reply reply;
+
+	for (int i = 0; i < 3000; i++) {
+		assert_true(spop_client_check(c, &check, &reply));
+		if (strcmp(reply.verdict, "conflict") != 0 &&
+		    strcmp(reply.verdict, "error") != 0)
+			break;
+		usleep(10000);
+	}
+	assert_string_equal(reply.verdict, "proceed");
+}
+
 static void execute_once(struct spop_client *c, const char *key)
 {
 	struct spop_reply reply;
@@ -343,17 +359,7 @@ static void test_a_stuck_store_is_an_error(void **state)
 	expect_replay(c, "old");
 	mdb_txn_abort(txn);
 	mdb_env_close(env);
-	/* The late lock may be seen until it is given back. */
-	for (int i = 0; i < 3000; i++) {
-		struct spop_check check = {.key = "new", .scope = "host"};
-
-		assert_true(spop_client_check(c, &check, &reply));
-		if (strcmp(reply.verdict, "conflict") != 0 &&
-		    strcmp(reply.verdict, "error") != 0)
-			break;
-		usleep(10000);
-	}
-	assert_string_equal(reply.verdict, "proceed");
+	expect_given_back(c, "new");
 	rig_closed(c);
 }
 
@@ -375,13 +381,32 @@ static void test_a_lock_nobody_was_told_of_is_given_back(void **state)
 	c = rig_opened(a);
 	mdb_txn_abort(txn);
 	mdb_env_close(env);
-	for (int i = 0; i < 3000; i++) {
-		assert_true(spop_client_check(c, &check, &reply));
-		if (strcmp(reply.verdict, "conflict") != 0)
-			break;
-		usleep(10000);
+	expect_given_back(c, check.key);
+	rig_closed(c);
+}
+
+/* HAProxy was killed while it waited, which shows when the first is told. */
+static void test_locks_of_who_was_killed_are_given_back(void **state)
+{
+	enum { N = 40 };
+	struct agent_process *a = rig_started(state, "", "durability = none");
+	struct spop_client *c = rig_opened(a);
+	struct spop_check check = {.scope = "host"};
+	char key[16];
+
+	check.key = key;
+	agent_process_signal(a, SIGSTOP);
+	for (int i = 0; i < N; i++) {
+		snprintf(key, sizeof(key), "key-%d", i);
+		assert_true(spop_client_send_check(c, &check));
 	}
-	assert_string_equal(reply.verdict, "proceed");
+	rig_closed(c);
+	agent_process_signal(a, SIGCONT);
+	c = rig_opened(a);
+	for (int i = 0; i < N; i++) {
+		snprintf(key, sizeof(key), "key-%d", i);
+		expect_given_back(c, key);
+	}
 	rig_closed(c);
 }
 
@@ -522,6 +547,7 @@ int main(void)
 	    RIG_TEST(test_connections_beyond_the_limit_wait),
 	    RIG_TEST(test_a_stuck_store_is_an_error),
 	    RIG_TEST(test_a_lock_nobody_was_told_of_is_given_back),
+	    RIG_TEST(test_locks_of_who_was_killed_are_given_back),
 	    RIG_TEST(test_a_peer_that_takes_no_answer),
 	    RIG_TEST(test_locks_end_and_old_tickets_are_lost),
 	    RIG_TEST(test_the_command_line),

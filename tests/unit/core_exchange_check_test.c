@@ -255,6 +255,30 @@ static void test_gone_then_granted(void **state)
 	wants_end(s);
 }
 
+/* The asker is gone, which showed when he was told. */
+static void test_granted_and_untold(void **state)
+{
+	struct story *s = *state;
+
+	check_at(s, 0);
+	answer_at(s, 5, REASON_NONE, RECORD_GRANTED, NULL);
+	replied_verdict(s, IDEM_PROCEED, REASON_NONE);
+	step(s, (struct exchange_event){.type = EXCHANGE_UNTOLD}, 5);
+	gives_back(s, 5);
+}
+
+static void test_found_and_untold(void **state)
+{
+	struct story *s = *state;
+
+	check_at(s, 0);
+	answer_at(s, 5, REASON_STORE_FAILED, RECORD_GRANTED, NULL);
+	gives_back(s, 5);
+	answer_at(s, 6, REASON_NONE, RECORD_LOST, NULL);
+	step(s, (struct exchange_event){.type = EXCHANGE_UNTOLD}, 6);
+	wants(s, false, false, true);
+}
+
 static void test_found_late(void **state)
 {
 	struct story *s = *state;
@@ -349,6 +373,8 @@ int main(void)
 	    STORY(test_granted_too_late),
 	    STORY(test_granted_after_its_deadline),
 	    STORY(test_gone_then_granted),
+	    STORY(test_granted_and_untold),
+	    STORY(test_found_and_untold),
 	    STORY(test_found_late),
 	    STORY(test_gone_then_found),
 	    STORY(test_gone_then_timeout),
