@@ -14,7 +14,7 @@ build=(
 packaging=(binutils dpkg-dev file gzip)
 test=(
 	chromium clang clang-format clang-tidy curl debootstrap haproxy libclang-rt-14-dev
-	libcmocka-dev lintian llvm lmdb-utils mandoc openssl procps prometheus
+	jq libcmocka-dev lintian llvm lmdb-utils mandoc openssl procps prometheus
 	redis-server shellcheck socat spin systemd varnish
 )
 case ${1-} in

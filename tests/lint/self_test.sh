@@ -23,8 +23,18 @@ project() {
 	printf '\treturn a;\n}\n' >>spoe/span.c
 	printf 'A(X, "one", "help")\n' | tee agent/core/verdict.def \
 		agent/core/outcome.def agent/core/reason.def agent/log.def \
-		agent/options.def agent/metrics.def agent/messages.def |
+		agent/options.def agent/messages.def |
 		tee README.md haproxy/man/agent.8 haproxy/idempotency.spoe.conf >/dev/null
+	printf 'METRIC(X, "spoa_idempotency_one", GAUGE, "", "a", ALL, "help")\n' \
+		>agent/metrics.def
+	echo 'spoa_idempotency_one' | tee -a README.md haproxy/man/agent.8 >/dev/null
+	mkdir -p haproxy/grafana haproxy/prometheus tests/prometheus
+	echo '{"panels": [{"expr": "spoa_idempotency_one{a=\"1\"}"}]}' \
+		>haproxy/grafana/one.json
+	printf 'groups:\n  - name: a\n    rules:\n      - alert: A\n        expr: %s\n' \
+		'sum by (a) (spoa_idempotency_one) > 1' >haproxy/prometheus/a.rules.yml
+	printf 'rule_files: [../../haproxy/prometheus/a.rules.yml]\ntests: []\n' \
+		>tests/prometheus/a_test.yml
 	printf 'frontend one\n\tmode http\n\ttimeout client 1s\n%s\n' \
 		'	bind 127.0.0.1:1' >haproxy/haproxy.cfg
 	printf '#!/bin/sh\necho "$1"\n' >tests/run.sh
@@ -123,6 +133,30 @@ say DESIGN.md '| `spoe/gone.c` | what |'
 expect filemap 'spoe/gone.c names no file'
 say DESIGN.md '| `spoe/*.c` | what |'
 expect filemap 'one line per file'
+
+dashboard=haproxy/grafana/one.json
+rules=haproxy/prometheus/a.rules.yml
+sed -i 's/_one/_two/' $dashboard
+expect dashboards 'one.json: no metric is called spoa_idempotency_two'
+sed -i 's/{a=/{b=/' $dashboard
+expect dashboards 'one.json: spoa_idempotency_one has no label b'
+sed -i 's/_one{/_one{{/' $dashboard
+expect dashboards 'parse error: unexpected left brace'
+echo '{' >$dashboard
+expect dashboards 'one.json: no dashboard'
+sed -i 's/_one/_one_sum/' $rules
+expect dashboards 'rules.yml: no metric is called spoa_idempotency_one_sum'
+sed -i 's/(a)/(c)/' $rules
+expect dashboards 'rules.yml: no metric has a label c'
+say $rules '      - nonsense'
+expect dashboards 'rules.yml: '
+say README.md 'see spoa_idempotency_three'
+expect dashboards 'README.md: no metric is called spoa_idempotency_three'
+sed -i 's/tests: .*/tests: [{promql_expr_test: [{expr: "1", eval_time: 1m}]}]/' \
+	tests/prometheus/a_test.yml
+expect dashboards 'a_test.yml: '
+say agent/metrics.def 'METRIC(Y, "spoa_idempotency_two", GAUGE, "", "", ALL, "help")'
+expect documents 'README.md: nothing on "spoa_idempotency_two"'
 
 for table in core/verdict core/outcome options; do
 	say "agent/$table.def" 'B(Y, "two-words", "help")'

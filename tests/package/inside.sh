@@ -53,6 +53,16 @@ spoa-idempotency --check -c /etc/spoa-idempotency/spoa-idempotency.ini >/dev/nul
 man -w spoa-idempotency >/dev/null 2>&1 || [[ ! -x $(command -v man) ]] || fail "no manual"
 within 20 grep -q event=started /run/spoa-idempotency.log
 
+for file in grafana/spoa-idempotency.json prometheus/spoa-idempotency.rules.yml; do
+	[[ -s /usr/share/spoa-idempotency/$file ]] || fail "no $file"
+done
+# The network is the machine's: somebody may have the port already.
+if grep -q 'for=admin' /run/spoa-idempotency.log; then
+	within 20 curl -sf -o /dev/null http://127.0.0.1:9180/readyz
+else
+	grep -q event=admin-failed /run/spoa-idempotency.log || fail "no admin endpoint"
+fi
+
 # The sample files run as they are installed.
 cp /usr/share/spoa-idempotency/haproxy/idempotency.* /etc/haproxy/
 cp /usr/share/spoa-idempotency/haproxy/haproxy.cfg /etc/haproxy/haproxy.cfg
