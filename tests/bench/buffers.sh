@@ -4,6 +4,9 @@
 # haproxy/haproxy.cfg that wait for bodies.
 #
 #     tests/bench/buffers.sh [CONNECTIONS] [BUFSIZE...]     (200; 16384 65536 1048576)
+#
+# A size as large:1048576 is that of the larger buffers of HAProxy 3.4, beside the
+# usual ones of 16384.
 set -euo pipefail
 
 connections=${1:-200}
@@ -18,10 +21,14 @@ rss() {
 
 # Requests wait for a body of which the last byte never comes.
 measure() {
-	local size=$1 pid idle busy n=0
+	local size=${1#large:} pid idle busy n=0 bufsize=$1 large='' use=''
+	if [[ $1 == large:* ]]; then
+		bufsize=16384 large="tune.bufsize.large $size" use=use-large-buffer
+	fi
 	cat >"$work/haproxy.cfg" <<-EOF
 	global
-		tune.bufsize $size
+		tune.bufsize $bufsize
+		$large
 		maxconn 4000
 		stats socket $work/stats.sock
 	defaults
@@ -31,7 +38,7 @@ measure() {
 		timeout connect 5s
 	frontend f
 		bind unix@$work/api.sock
-		http-request wait-for-body time 60s
+		http-request wait-for-body time 60s $use
 		http-request return status 200
 	EOF
 	haproxy -db -f "$work/haproxy.cfg" >"$work/log" 2>&1 &
@@ -58,7 +65,7 @@ measure() {
 	done
 	sleep 2
 	busy=$(rss "$pid")
-	printf '| %d | %d | %s | %s | %s |\n' "$size" "$connections" "$idle" \
+	printf '| %s | %d | %s | %s | %s |\n' "$1" "$connections" "$idle" \
 		"$busy" "$(awk "BEGIN {printf \"%.0f\", ($busy - $idle) * 1024 / $connections}")"
 	jobs -p | xargs -r kill 2>/dev/null || true
 	wait 2>/dev/null || true

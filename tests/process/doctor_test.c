@@ -42,12 +42,12 @@ static void write_text(const char *path, const char *text)
 	assert_int_equal(fclose(f), 0);
 }
 
-/* Copies a file of haproxy/, with the first `old` in it made `new` (NULL: as it
- * is). */
+/* Copies a file of haproxy/, with each `old` in it made `new` (NULL: as it is).
+ */
 static void copy(struct stage *s, const char *name, const char *old,
                  const char *new)
 {
-	char *text = calloc(1, FILE_MAX), path[512], *at;
+	char *text = calloc(1, FILE_MAX), path[512], *rest = text, *at;
 	FILE *f;
 
 	assert_non_null(text);
@@ -59,14 +59,11 @@ static void copy(struct stage *s, const char *name, const char *old,
 	snprintf(path, sizeof(path), "%s/%s", s->agent.directory, name);
 	f = fopen(path, "w");
 	assert_non_null(f);
-	at = old ? strstr(text, old) : NULL;
-	if (old && !at)
+	if (old && !strstr(text, old))
 		fail_msg("%s: no %s", name, old);
-	if (at)
-		fprintf(f, "%.*s%s%s", (int)(at - text), text, new,
-		        at + strlen(old));
-	else
-		fputs(text, f);
+	for (; old && (at = strstr(rest, old)); rest = at + strlen(old))
+		fprintf(f, "%.*s%s", (int)(at - rest), rest, new);
+	fputs(rest, f);
 	assert_int_equal(fclose(f), 0);
 	free(text);
 }
@@ -202,8 +199,8 @@ static void test_mistakes_in_haproxys_files(void **state)
 	     "max-waiting-frames 64", "max-waiting-frames 65"},
 	    {CLI_FINDING_NO_PREFIX, "idempotency.spoe.conf",
 	     "option var-prefix idem", "option var-prefix other"},
-	    {CLI_FINDING_NO_ARGUMENT, "idempotency.spoe.conf", " body=req.body",
-	     ""},
+	    {CLI_FINDING_NO_ARGUMENT, "idempotency.spoe.conf",
+	     " body=", " another="},
 	    {CLI_FINDING_NO_SCOPE, "idempotency.spoe.conf",
 	     "	args scope=", "	args # "},
 	};
