@@ -122,7 +122,7 @@ static void run(struct stage *s)
 	s->client = rig_opened(&s->agent);
 }
 
-static void stop(struct stage *s)
+static void stop_agent(struct stage *s)
 {
 	disconnect(s);
 	agent_process_signal(&s->agent, SIGTERM);
@@ -132,7 +132,7 @@ static void stop(struct stage *s)
 /* The same with other keys. */
 static void restart(struct stage *s, const char *keys, const char *more)
 {
-	stop(s);
+	stop_agent(s);
 	configure(s, keys, more);
 	run(s);
 }
@@ -246,7 +246,7 @@ static void test_the_store_has_no_plain_text(void **state)
 	/* So the look below would find it. */
 	assert_true(in_store(s, secret_body));
 	assert_true(in_store(s, secret_header));
-	stop(s);
+	stop_agent(s);
 	if (s->redis.pid)
 		assert_true(redis_process_do(&s->redis, "FLUSHALL"));
 	else
@@ -259,7 +259,7 @@ static void test_the_store_has_no_plain_text(void **state)
 	assert_false(in_store(s, secret_body));
 	assert_false(in_store(s, secret_header));
 	expect_replay(s, "a-key-of-a-client");
-	stop(s);
+	stop_agent(s);
 	assert_false(in_store(s, secret_body));
 	run(s);
 	expect_replay(s, "a-key-of-a-client");
@@ -520,7 +520,7 @@ static bool in_file(const char *path, const char *text)
 static void moved_to(struct stage *s, const char *file, const char *keys,
                      const char *said)
 {
-	stop(s);
+	stop_agent(s);
 	if (s->redis.pid)
 		assert_true(redis_process_do(&s->redis, "FLUSHALL"));
 	else

@@ -450,7 +450,7 @@ static void every_end_has_a_text(void **state)
 	                    "unknown");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, finish)
 
 int main(void)
 {

@@ -257,7 +257,7 @@ static void lives_by_chance(void **state)
 	assert_true(rig.ends[CONNECTION_END_DRAIN] > 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, finish)
 
 int main(void)
 {

@@ -425,7 +425,7 @@ static void the_output_grows_to_what_a_session_may_send(void **state)
 	assert_int_equal(rig.buffers.output_size, 4 + 20000 - 16);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, finish)
 
 int main(void)
 {

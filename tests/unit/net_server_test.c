@@ -73,7 +73,7 @@ static int stop_server(void **state)
 	for (size_t i = 0; i < n_peers; i++)
 		rig_client_fini(&peers[i]);
 	n_peers = 0;
-	return stop(state);
+	return finish(state);
 }
 
 static struct rig_client *visit(size_t door)

@@ -16,7 +16,7 @@ static inline int start(void **state)
 	return 0;
 }
 
-static inline int stop(void **state)
+static inline int finish(void **state)
 {
 	(void)state;
 	rig_fini(&rig);

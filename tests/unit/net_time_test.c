@@ -143,7 +143,8 @@ static void a_peer_that_lingers(void **state)
 	assert_int_equal(rig.notified, 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start_connected, stop)
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(name, start_connected, finish)
 
 int main(void)
 {

@@ -172,11 +172,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(plain_spop_is_refused, start_tls,
-	                                    stop),
+	                                    finish),
 	    cmocka_unit_test_setup_teardown(a_stalled_handshake_ends, start_tls,
-	                                    stop),
+	                                    finish),
 	    cmocka_unit_test_setup_teardown(a_session_from_hello_to_disconnect,
-	                                    start_tls, stop),
+	                                    start_tls, finish),
 	};
 
 	return cmocka_run_group_tests(tests, load, unload);

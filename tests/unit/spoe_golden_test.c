@@ -188,7 +188,7 @@ static void fragments(void **state)
 	    TRACE_CLOSE(10, "payload fragmentation is not supported"));
 }
 
-static void stop(void **state)
+static void stopped(void **state)
 {
 	(void)state;
 	ASSERT_GOLDEN("stop", READY("9d9a7d11-52f7-4942-95ab-6f552c9a5cda"),
@@ -210,7 +210,7 @@ int main(void)
 	    cmocka_unit_test(healthcheck), cmocka_unit_test(request),
 	    cmocka_unit_test(types),       cmocka_unit_test(serial),
 	    cmocka_unit_test(pipelined),   cmocka_unit_test(refused),
-	    cmocka_unit_test(fragments),   cmocka_unit_test(stop),
+	    cmocka_unit_test(fragments),   cmocka_unit_test(stopped),
 	    cmocka_unit_test(reload),
 	};
 

@@ -13,7 +13,7 @@ static int start(void **state)
 	return redis_nodes_start(&nodes, &setup) ? 0 : -1;
 }
 
-static int stop(void **state)
+static int finish(void **state)
 {
 	(void)state;
 	redis_nodes_fini(&nodes);
@@ -40,5 +40,5 @@ int main(void)
 	};
 
 	return cmocka_run_group_tests_name("redis, cluster", tests, start,
-	                                   stop);
+	                                   finish);
 }

@@ -58,7 +58,7 @@ static int start(void **state)
 	return redis_nodes_start(&nodes, &setup) ? 0 : -1;
 }
 
-static int stop(void **state)
+static int finish(void **state)
 {
 	(void)state;
 	redis_nodes_fini(&nodes);
@@ -455,5 +455,5 @@ int main(void)
 	    cmocka_unit_test(with_wait_replicas_nothing_is_executed_twice),
 	};
 
-	return cmocka_run_group_tests(tests, start, stop);
+	return cmocka_run_group_tests(tests, start, finish);
 }

@@ -26,7 +26,7 @@ static int start(void **state)
 	return redis_nodes_start(&nodes, &setup) ? 0 : -1;
 }
 
-static int stop(void **state)
+static int finish(void **state)
 {
 	(void)state;
 	redis_nodes_fini(&nodes);
@@ -480,5 +480,5 @@ int main(void)
 	    cmocka_unit_test(a_node_dies_and_comes_back),
 	};
 
-	return cmocka_run_group_tests(tests, start, stop);
+	return cmocka_run_group_tests(tests, start, finish);
 }

@@ -13,7 +13,7 @@ static int start(void **state)
 	return redis_process_start(&server, &setup) ? 0 : -1;
 }
 
-static int stop(void **state)
+static int finish(void **state)
 {
 	(void)state;
 	redis_process_fini(&server);
@@ -57,8 +57,8 @@ int main(void)
 	    STORE_CONTRACT_TESTS(open_tcp),
 	};
 	int failed = cmocka_run_group_tests_name("redis, Unix socket",
-	                                         unix_socket, start, stop);
+	                                         unix_socket, start, finish);
 
 	return failed +
-	       cmocka_run_group_tests_name("redis, TCP", tcp, start, stop);
+	       cmocka_run_group_tests_name("redis, TCP", tcp, start, finish);
 }

@@ -156,7 +156,7 @@ static int start(void **state)
 	return 0;
 }
 
-static int stop(void **state)
+static int finish(void **state)
 {
 	struct redis_rig *r = *state;
 
@@ -300,7 +300,7 @@ static void a_loading_server_is_waited_for(void **state)
 	assert_true(store_healthy(rig->store));
 }
 
-#define FAKED(test) cmocka_unit_test_setup_teardown(test, start, stop)
+#define FAKED(test) cmocka_unit_test_setup_teardown(test, start, finish)
 
 int main(void)
 {

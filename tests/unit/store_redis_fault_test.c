@@ -56,7 +56,7 @@ static int start(void **state)
 	return start_with(state, "appendonly yes\nappendfsync always\n");
 }
 
-static int stop(void **state)
+static int finish(void **state)
 {
 	struct redis_rig *r = *state;
 
@@ -492,7 +492,7 @@ static void a_server_may_come_later(void **state)
 	redis_process_fini(&server);
 }
 
-#define FAULT(test) cmocka_unit_test_setup_teardown(test, start, stop)
+#define FAULT(test) cmocka_unit_test_setup_teardown(test, start, finish)
 
 int main(void)
 {

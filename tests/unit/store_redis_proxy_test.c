@@ -18,7 +18,7 @@ static int start(void **state)
 	return proxy ? 0 : -1;
 }
 
-static int stop(void **state)
+static int finish(void **state)
 {
 	(void)state;
 	proxy_free(proxy);
@@ -291,5 +291,5 @@ int main(void)
 	    PROXIED(left_in_the_middle),
 	};
 
-	return cmocka_run_group_tests(tests, start, stop);
+	return cmocka_run_group_tests(tests, start, finish);
 }

@@ -19,7 +19,7 @@ static int start(void **state)
 	return redis_sentinels_start(&group, &setup, &of_sentinels) ? 0 : -1;
 }
 
-static int stop(void **state)
+static int finish(void **state)
 {
 	(void)state;
 	redis_sentinels_fini(&group);
@@ -342,5 +342,5 @@ int main(void)
 	};
 
 	return cmocka_run_group_tests_name("redis, Sentinel", tests, start,
-	                                   stop);
+	                                   finish);
 }

@@ -27,7 +27,7 @@ static int start(void **state)
 	return redis_process_start(&server, &setup) ? 0 : -1;
 }
 
-static int stop(void **state)
+static int finish(void **state)
 {
 	(void)state;
 	redis_process_fini(&server);
@@ -144,5 +144,5 @@ int main(void)
 	    cmocka_unit_test(a_name_may_stand_for_all_servers),
 	};
 
-	return cmocka_run_group_tests_name("redis, TLS", tests, start, stop);
+	return cmocka_run_group_tests_name("redis, TLS", tests, start, finish);
 }
