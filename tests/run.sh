@@ -4,7 +4,7 @@
 #
 #     tests/run.sh [--quick] [--only REGEX]
 #
-# --quick       gcc with ASan and UBSan only; no fuzzing, no clang-tidy, no package,
+# --quick       gcc with ASan and UBSan only; no fuzzing, no clang-tidy, no package, no bench,
 #               and only the HAProxy that is installed: all that needs no root
 # --only REGEX  lints, tests and fuzz targets whose name matches
 #
@@ -254,6 +254,10 @@ if build build-gcc-asan gcc "$sanitize"; then
 fi
 if ! $quick && [[ package =~ $only ]]; then
 	counted_step package bash tests/package/run.sh build-gcc
+fi
+# That it runs; what it measures here means nothing.
+if ! $quick && [[ bench =~ $only ]]; then
+	counted_step bench bash tests/bench/run.sh --seconds 1 --rounds 1 --records 0
 fi
 if ! $quick && [[ newest =~ $only ]]; then
 	newest build-gcc

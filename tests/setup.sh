@@ -15,7 +15,7 @@ packaging=(binutils dpkg-dev file gzip)
 test=(
 	chromium clang clang-format clang-tidy curl debootstrap haproxy libclang-rt-14-dev
 	jq libcmocka-dev lintian llvm lmdb-utils mandoc openssl procps prometheus
-	redis-server shellcheck socat spin systemd varnish
+	python3 redis-server shellcheck socat spin systemd varnish
 )
 case ${1-} in
 --package) packages=("${build[@]}" "${packaging[@]}") ;;
