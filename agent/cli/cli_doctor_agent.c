@@ -190,18 +190,28 @@ static bool connects(const struct address *address)
 	return connected;
 }
 
+static void look_at_socket(struct cli_doctor *d, const struct address *address,
+                           enum cli_finding finding)
+{
+	char text[ADDRESS_TEXT_SIZE];
+
+	address_format(address, text, sizeof(text));
+	if (connects(address))
+		cli_doctor_well(text, "somebody listens");
+	else
+		cli_doctor_found(d, text, finding, NULL);
+}
+
 static void look_at_sockets(struct cli_doctor *d)
 {
-	for (size_t i = 0; i < d->config->n_listen; i++) {
-		char text[ADDRESS_TEXT_SIZE];
+	const struct config *config = d->config;
 
-		address_format(&d->config->listen[i], text, sizeof(text));
-		if (connects(&d->config->listen[i]))
-			cli_doctor_well(text, "somebody listens");
-		else
-			cli_doctor_found(d, text, CLI_FINDING_NOBODY_LISTENS,
-			                 NULL);
-	}
+	for (size_t i = 0; i < config->n_listen; i++)
+		look_at_socket(d, &config->listen[i],
+		               CLI_FINDING_NOBODY_LISTENS);
+	for (size_t i = 0; i < config->n_admin_listen; i++)
+		look_at_socket(d, &config->admin_listen[i],
+		               CLI_FINDING_ADMIN_CLOSED);
 }
 
 void cli_doctor_look_at_machine(struct cli_doctor *d)

@@ -273,6 +273,7 @@ static void test_the_store(void **state)
 	doctor(s);
 	expect(s, CLI_FINDING_STORE_CLOSED);
 	expect(s, CLI_FINDING_NOBODY_LISTENS);
+	expect(s, CLI_FINDING_ADMIN_CLOSED);
 	assert_true(agent_process_start(&s->agent));
 	assert_int_equal(chmod(s->agent.store, 0750), 0);
 	doctor(s);
