@@ -179,8 +179,7 @@ start() {
 		"$work" "$work" >"$work/agent.ini"
 	printf '[notices]\nlisten = unix:%s/notices.sock\n' "$work" \
 		>>"$work/agent.ini"
-	printf '[admin]\nlisten = unix:%s/admin.sock\n' "$work" \
-		>>"$work/agent.ini"
+	printf '[admin]\nlisten = 127.0.0.1:0\n' >>"$work/agent.ini"
 	# A path without the characters that HAProxy would take for its own.
 	ln -s "$repository/haproxy" "$work/haproxy"
 	export IDEMPOTENCY_UNPRIVILEGED=1 IDEMPOTENCY_LOG=stderr
@@ -332,6 +331,9 @@ show() {
 
 tell() {
 	local url=http://127.0.0.1:$port/payments
+	local page
+	page=$(sed -n 's/.*event=listening address=\([0-9.:]*\) for=admin$/\1/p' \
+		"$work/agent.log" | tail -n 1)
 	cat <<END
 It is up. Try:
 
@@ -340,6 +342,8 @@ It is up. Try:
     curl -i $url -H 'Idempotency-Key: mine' -d amount=2
     curl -i $url -d amount=1
     curl 'http://127.0.0.1:$port/__count?key=mine'      # how often it ran
+
+See what the agent did: http://$page/
 
 The upstream does what X-Status, X-Delay-Ms, X-Echo, X-Size, X-Chunked and
 X-Answer say (tests/tools/upstream.c). Logs: $work/*.log
