@@ -8,6 +8,7 @@
 #     agent.pem, agent.key      a server: agent.test, 127.0.0.1, ::1
 #     agent-both.pem            both in one file, as HAProxy likes them
 #     client.pem                a client, with its key
+#     node.pem, node.key        a server that is a client of others like it
 #     expired.pem               a server whose time is over, with its key
 #     other-ca.pem, other.pem   another CA, and a server and client of it
 #     locked.key                agent.key under a pass phrase
@@ -63,6 +64,7 @@ authority ca
 authority other-ca
 signed agent ca 30 serverAuth agent.test "$names"
 signed client ca 30 clientAuth haproxy.test
+signed node ca 30 serverAuth,clientAuth agent.test "$names"
 signed expired ca -1 serverAuth agent.test "$names"
 signed other other-ca 30 serverAuth,clientAuth agent.test "$names"
 cat agent.pem agent.key >agent-both.pem
