@@ -8,12 +8,12 @@
 
 #include "tests/unit/store_redis_rig.h"
 
-enum { NAMES_MAX = 64 };
+enum { NAMES_MAX = 64, CONNECTIONS_MAX = 16, PLACES = 2 };
 
 struct fake {
 	pthread_t thread;
-	int listener;
-	int port;
+	int listeners[PLACES]; /* a cluster's other node says the same */
+	int ports[PLACES];
 	atomic_bool stop;
 	pthread_mutex_t lock; /* of what follows */
 	char info[256];
@@ -24,6 +24,13 @@ struct fake {
 	/* What came that was about records. */
 	char names[NAMES_MAX][16];
 	unsigned n_names;
+	unsigned n_at[PLACES]; /* of them, where */
+};
+
+struct connection {
+	struct redisReader *reader;
+	int fd;
+	int place;
 };
 
 static struct fake fake;
@@ -37,8 +44,9 @@ static void say(int fd, const char *text)
 }
 
 /* Under the lock. */
-static void say_to_record(int fd, const char *name)
+static void say_to_record(int fd, int place, const char *name)
 {
+	fake.n_at[place]++;
 	if (fake.n_names < NAMES_MAX)
 		snprintf(fake.names[fake.n_names++], sizeof(fake.names[0]),
 		         "%.15s", name);
@@ -46,7 +54,20 @@ static void say_to_record(int fd, const char *name)
 	fake.first[0] = '\0';
 }
 
-static void answer(int fd, const struct redisReply *command)
+/* All slots are at the first place. */
+static void say_slots(int fd)
+{
+	char text[128], port[16];
+
+	snprintf(port, sizeof(port), "%d", fake.ports[0]);
+	snprintf(text, sizeof(text),
+	         "*1\r\n*3\r\n:0\r\n:16383\r\n"
+	         "*2\r\n$9\r\n127.0.0.1\r\n:%s\r\n",
+	         port);
+	say(fd, text);
+}
+
+static void answer(int fd, int place, const struct redisReply *command)
 {
 	const char *name = command->element[0]->str;
 	char bulk[300];
@@ -64,55 +85,69 @@ static void answer(int fd, const struct redisReply *command)
 		say(fd, "*2\r\n$4\r\nsave\r\n$0\r\n\r\n");
 	} else if (strcmp(name, "PING") == 0) {
 		say(fd, "+PONG\r\n");
-	} else if (strcmp(name, "CLIENT") == 0) {
+	} else if (strcmp(name, "CLIENT") == 0 || strcmp(name, "ASKING") == 0) {
 		say(fd, "+OK\r\n");
+	} else if (strcmp(name, "CLUSTER") == 0) {
+		say_slots(fd);
 	} else {
-		say_to_record(fd, name);
+		say_to_record(fd, place, name);
 	}
 	pthread_mutex_unlock(&fake.lock);
 }
 
-static bool serve_some(int fd, struct redisReader *reader)
+/* False when the connection is over. */
+static bool serve(struct connection *c)
 {
 	char buffer[4096];
-	ssize_t n = recv(fd, buffer, sizeof(buffer), 0);
+	ssize_t n = recv(c->fd, buffer, sizeof(buffer), 0);
 	void *command = NULL;
 
 	if (n <= 0)
 		return false;
-	redisReaderFeed(reader, buffer, (size_t)n);
-	while (redisReaderGetReply(reader, &command) == REDIS_OK && command) {
-		answer(fd, command);
+	redisReaderFeed(c->reader, buffer, (size_t)n);
+	while (redisReaderGetReply(c->reader, &command) == REDIS_OK &&
+	       command) {
+		answer(c->fd, c->place, command);
 		freeReplyObject(command);
 	}
 	return true;
 }
 
-static void serve(int fd)
+static void hang_up(struct connection *c)
 {
-	struct redisReader *reader = redisReaderCreate();
-	bool open = true;
-
-	while (open && !fake.stop) {
-		struct pollfd p = {.fd = fd, .events = POLLIN};
-
-		if (poll(&p, 1, 5) > 0)
-			open = serve_some(fd, reader);
-	}
-	redisReaderFree(reader);
-	close(fd);
+	redisReaderFree(c->reader);
+	close(c->fd);
 }
 
-/* One connection after the other: the rig has one at a time. */
 static void *run(void *cookie)
 {
+	struct connection all[CONNECTIONS_MAX];
+	unsigned n = 0;
+
 	(void)cookie;
 	while (!fake.stop) {
-		struct pollfd p = {.fd = fake.listener, .events = POLLIN};
+		struct pollfd p[PLACES + CONNECTIONS_MAX];
 
-		if (poll(&p, 1, 5) > 0)
-			serve(accept(fake.listener, NULL, NULL));
+		for (int i = 0; i < PLACES; i++)
+			p[i] = (struct pollfd){fake.listeners[i], POLLIN, 0};
+		for (unsigned i = 0; i < n; i++)
+			p[PLACES + i] = (struct pollfd){all[i].fd, POLLIN, 0};
+		poll(p, PLACES + n, 5);
+		for (unsigned i = n; i-- > 0;) {
+			if (p[PLACES + i].revents && !serve(&all[i])) {
+				hang_up(&all[i]);
+				all[i] = all[--n];
+			}
+		}
+		for (int i = 0; i < PLACES; i++) {
+			if (p[i].revents && n < CONNECTIONS_MAX)
+				all[n++] = (struct connection){
+				    redisReaderCreate(),
+				    accept(fake.listeners[i], NULL, NULL), i};
+		}
 	}
+	while (n > 0)
+		hang_up(&all[--n]);
 	return NULL;
 }
 
@@ -128,11 +163,23 @@ static void set(char *field, size_t size, const char *text)
 
 #define SET(field, text) set(fake.field, sizeof(fake.field), text)
 
+static void listen_at(int place)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET};
+	socklen_t size = sizeof(in);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+	assert_int_equal(listen(fd, 16), 0);
+	getsockname(fd, (struct sockaddr *)&in, &size);
+	fake.listeners[place] = fd;
+	fake.ports[place] = ntohs(in.sin_port);
+}
+
 static int start(void **state)
 {
 	struct redis_rig *r = calloc(1, sizeof(*r));
-	struct sockaddr_in in = {.sin_family = AF_INET};
-	socklen_t size = sizeof(in);
 	char address[64];
 
 	assert_non_null(r);
@@ -140,15 +187,10 @@ static int start(void **state)
 	pthread_mutex_init(&fake.lock, NULL);
 	snprintf(fake.info, sizeof(fake.info), "%s", VERSION_7);
 	snprintf(fake.reply, sizeof(fake.reply), "$-1\r\n");
-	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	fake.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(
-	    bind(fake.listener, (struct sockaddr *)&in, sizeof(in)), 0);
-	assert_int_equal(listen(fake.listener, 16), 0);
-	getsockname(fake.listener, (struct sockaddr *)&in, &size);
-	fake.port = ntohs(in.sin_port);
+	for (int i = 0; i < PLACES; i++)
+		listen_at(i);
 	pthread_create(&fake.thread, NULL, run, NULL);
-	snprintf(address, sizeof(address), "127.0.0.1:%d", fake.port);
+	snprintf(address, sizeof(address), "127.0.0.1:%d", fake.ports[0]);
 	redis_rig_init(r, NULL, address);
 	r->rig.pass = NULL;
 	r->rig.options.report = NULL;
@@ -166,7 +208,8 @@ static int finish(void **state)
 	free(r);
 	fake.stop = true;
 	pthread_join(fake.thread, NULL);
-	close(fake.listener);
+	for (int i = 0; i < PLACES; i++)
+		close(fake.listeners[i]);
 	pthread_mutex_destroy(&fake.lock);
 	return 0;
 }
@@ -300,7 +343,92 @@ static void a_loading_server_is_waited_for(void **state)
 	assert_true(store_healthy(rig->store));
 }
 
+/* --- a cluster --- */
+
+static int start_cluster(void **state)
+{
+	struct redis_rig *r;
+
+	if (start(state) != 0)
+		return -1;
+	r = *state;
+	r->redis.mode = REDIS_MODE_CLUSTER;
+	SET(info, VERSION_7 "cluster_enabled:1\r\n");
+	rig_open(&r->rig);
+	until_granted(&r->rig);
+	return 0;
+}
+
+/* Commands about records. */
+static unsigned came_to(int place)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&fake.lock);
+	n = fake.n_at[place];
+	pthread_mutex_unlock(&fake.lock);
+	return n;
+}
+
+/* Claims with `first` for the first answer: granted, at the second attempt. */
+static void expect_second_attempt(struct rig *rig, uint64_t n,
+                                  const char *first)
+{
+	const unsigned before = came_to(0) + came_to(1);
+
+	SET(first, first);
+	assert_int_equal(rig_claim(rig, n, 1), RECORD_GRANTED);
+	assert_int_equal(came_to(0) + came_to(1), before + 2);
+}
+
+static void not_now_is_tried_again(void **state)
+{
+	struct redis_rig *r = *state;
+
+	expect_second_attempt(&r->rig, 2,
+	                      "-TRYAGAIN Multiple keys request during "
+	                      "rehashing of slot\r\n");
+	expect_second_attempt(&r->rig, 3,
+	                      "-CLUSTERDOWN The cluster is down\r\n");
+}
+
+/* In vain: an error in time, and no harm. */
+static void not_now_for_ever_is_an_error(void **state)
+{
+	struct redis_rig *r = *state;
+
+	rig_close(&r->rig);
+	r->redis.timeout_ms = 100;
+	rig_open(&r->rig);
+	until_granted(&r->rig);
+	SET(reply, "-TRYAGAIN Multiple keys request during rehashing of "
+	           "slot\r\n");
+	assert_int_not_equal(rig_health(&r->rig, rig_claim_op(2, 1, RIG_NOW)),
+	                     REASON_NONE);
+	until_granted(&r->rig);
+}
+
+/* Without a host it is the one that was asked: "MOVED slot :port". */
+static void an_empty_host_is_the_same_host(void **state)
+{
+	struct redis_rig *r = *state;
+	char text[64];
+
+	/* To itself: not now. */
+	snprintf(text, sizeof(text), "-MOVED 1 :%d\r\n", fake.ports[0]);
+	expect_second_attempt(&r->rig, 2, text);
+	assert_int_equal(came_to(1), 0);
+	snprintf(text, sizeof(text), "-ASK 1 :%d\r\n", fake.ports[1]);
+	expect_second_attempt(&r->rig, 3, text);
+	assert_int_equal(came_to(1), 1);
+	snprintf(text, sizeof(text), "-MOVED 1 :%d\r\n", fake.ports[1]);
+	expect_second_attempt(&r->rig, 4, text);
+	assert_int_equal(came_to(1), 2);
+}
+
 #define FAKED(test) cmocka_unit_test_setup_teardown(test, start, finish)
+#define CLUSTERED(test) \
+	cmocka_unit_test_setup_teardown(test, start_cluster, finish)
 
 int main(void)
 {
@@ -309,6 +437,9 @@ int main(void)
 	    FAKED(old_servers_run_a_script),
 	    FAKED(info_may_be_forbidden),
 	    FAKED(a_loading_server_is_waited_for),
+	    CLUSTERED(not_now_is_tried_again),
+	    CLUSTERED(not_now_for_ever_is_an_error),
+	    CLUSTERED(an_empty_host_is_the_same_host),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
