@@ -18,7 +18,18 @@ static struct redis_setup with_config(const struct redis_setup *setup,
 	return s;
 }
 
+/* Where others reach it: with TLS when it has that. */
+static int port_of(const struct redis_process *r)
+{
+	return r->tls_port ? r->tls_port : r->port;
+}
+
 /* ---- Sentinel ---- */
+
+static const char *replication(const struct redis_setup *setup)
+{
+	return setup && setup->tls_ca ? "tls-replication yes" : "";
+}
 
 static bool start_servers(struct redis_sentinels *s,
                           const struct redis_setup *setup)
@@ -26,13 +37,13 @@ static bool start_servers(struct redis_sentinels *s,
 	char follow[64] = "", text[2048];
 
 	for (int i = 0; i <= REDIS_REPLICAS; i++) {
-		struct redis_setup own =
-		    with_config(setup, "", follow, text, sizeof(text));
+		struct redis_setup own = with_config(
+		    setup, replication(setup), follow, text, sizeof(text));
 
 		if (!redis_process_start(&s->servers[i], &own))
 			return false;
 		snprintf(follow, sizeof(follow), "replicaof 127.0.0.1 %d",
-		         s->servers[0].port);
+		         port_of(&s->servers[0]));
 	}
 	for (int i = 1; i <= REDIS_REPLICAS; i++) {
 		if (!redis_process_wait(&s->servers[i], "master_link_status:up",
@@ -59,11 +70,12 @@ static bool start_sentinels(struct redis_sentinels *s,
 	         "sentinel monitor %s 127.0.0.1 %d 2\n"
 	         "sentinel down-after-milliseconds %s %d\n"
 	         "sentinel failover-timeout %s 6000\n%s",
-	         REDIS_SENTINEL_NAME, master->port, REDIS_SENTINEL_NAME,
+	         REDIS_SENTINEL_NAME, port_of(master), REDIS_SENTINEL_NAME,
 	         REDIS_DOWN_AFTER_MS, REDIS_SENTINEL_NAME, auth);
 	for (int i = 0; i < REDIS_SENTINELS; i++) {
-		struct redis_setup own = with_config(setup, s->sentinel_config,
-		                                     "", text, sizeof(text));
+		struct redis_setup own =
+		    with_config(setup, replication(setup), s->sentinel_config,
+		                text, sizeof(text));
 
 		own.sentinel = true;
 		if (!redis_process_start(&s->sentinels[i], &own))
@@ -114,7 +126,7 @@ struct redis_process *redis_sentinels_master(struct redis_sentinels *s,
 	           '\n');
 
 	for (int i = 0; port && i <= REDIS_REPLICAS; i++) {
-		if (atoi(port + 1) == s->servers[i].port)
+		if (atoi(port + 1) == port_of(&s->servers[i]))
 			return &s->servers[i];
 	}
 	return NULL;
@@ -202,8 +214,7 @@ static bool introduce(struct redis_nodes *n)
 	}
 	/* Both ways, so that nobody has to wait for gossip. */
 	for (int i = 0; i < n->count * n->count; i++) {
-		struct redis_process *to = &n->nodes[i % n->count];
-		int port = to->tls_port ? to->tls_port : to->port;
+		int port = port_of(&n->nodes[i % n->count]);
 
 		if (i / n->count != i % n->count &&
 		    !redis_process_do(&n->nodes[i / n->count],
@@ -397,8 +408,7 @@ static bool migrate_key(struct redis_process *from, struct redis_process *to,
 	int count = 6;
 	const char *reply;
 
-	snprintf(port, sizeof(port), "%d",
-	         to->tls_port ? to->tls_port : to->port);
+	snprintf(port, sizeof(port), "%d", port_of(to));
 	if (to->user[0]) {
 		words[count++] = "AUTH2";
 		words[count++] = to->user;

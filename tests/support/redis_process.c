@@ -133,8 +133,7 @@ static void release_ports(struct redis_process *r)
 	r->port = r->tls_port = 0;
 }
 
-static void write_server(FILE *f, const struct redis_process *r,
-                         const struct redis_setup *setup)
+static void write_server(FILE *f, const struct redis_process *r)
 {
 	/* Small, quick to copy, and nothing on disk unless asked for. */
 	fprintf(f, "save \"\"\nappendonly no\n"
@@ -151,6 +150,11 @@ static void write_server(FILE *f, const struct redis_process *r,
 		fprintf(f, "masterauth %s\n", r->password);
 	if (r->user[0])
 		fprintf(f, "masteruser %s\n", r->user);
+}
+
+static void write_tls(FILE *f, const struct redis_process *r,
+                      const struct redis_setup *setup)
+{
 	if (setup->tls_ca)
 		fprintf(f,
 		        "tls-port %d\ntls-ca-cert-file %s\ntls-cert-file %s\n"
@@ -174,7 +178,8 @@ static bool write_config(const struct redis_process *r,
 	        "dir %s\nlogfile %s/log\n",
 	        r->port, r->socket, r->directory, r->directory);
 	if (!setup->sentinel)
-		write_server(f, r, setup);
+		write_server(f, r);
+	write_tls(f, r, setup);
 	fprintf(f, "%s\n", setup->config ? setup->config : "");
 	return fclose(f) == 0;
 }
