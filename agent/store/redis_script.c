@@ -102,6 +102,8 @@ static const char *const texts[REDIS_SCRIPTS] = {
 	      "c=4294967295-c\n"
 	      "local crc=string.char(math.floor(c/16777216),\n"
 	      " math.floor(c/65536)%256,math.floor(c/256)%256,c%256)\n"
+	      /* Behind a DEL a server that is full takes what is no larger. */
+	      "if #response==0 then redis.call('DEL',KEYS[1]) end\n"
 	      "redis.call('SET',KEYS[1],head..crc..response,'PX',ARGV[5])\n"
 	      "return 1\n",
     [REDIS_SCRIPT_RELEASE] = CHECK "redis.call('DEL',KEYS[1])\n"

@@ -260,6 +260,7 @@ static void scripts_flushed(void **state)
 static void full(void **state)
 {
 	struct rig *rig = *state;
+	struct record_op seal;
 	struct rig_call c;
 
 	claim(rig, 1, 11);
@@ -270,9 +271,14 @@ static void full(void **state)
 	} while (c.health == REASON_STORE_SLOW);
 	assert_int_equal(c.health, REASON_STORE_FULL);
 	assert_false(store_healthy(rig->store));
-	/* What is there can be read. */
+	/* What is there can be read, and sealed. */
 	assert_int_equal(redis_rig_result(rig, rig_peek_op(1, RIG_NOW)),
 	                 RECORD_FOUND);
+	seal = rig_settle_op(1, 11, RIG_NOW, RECORD_SEALED, spoe_span(NULL, 0));
+	redis_rig_result(rig, seal);
+	c = redis_rig_persist(rig, rig_peek_op(1, RIG_NOW));
+	assert_int_equal(c.found.state, RECORD_SEALED);
+	rig_call_fini(&c);
 	assert_true(redis_process_do(&server, "CONFIG SET maxmemory 0"));
 	claim(rig, 2, 12);
 }
