@@ -89,7 +89,7 @@ static bool say(struct redis_op *op, struct redis_node *node, unsigned how)
 	struct redis_store *store = redis_store_of(op->client);
 	struct redis_command command;
 
-	if (redis_info_set_nx_get(redis_node_info(node)))
+	if (redis_info_set_nx_get(redis_node_info(node)) && !op->by_script)
 		how |= REDIS_HOW_SET;
 	redis_command_op(&command, &store->dialect, &op->call->op, how);
 	op->node = node;
@@ -153,6 +153,12 @@ static bool say_again(struct redis_op *op, const struct redisReply *reply)
 
 	if (reply->type != REDIS_REPLY_ERROR || ++op->redirects > REDIRECTS_MAX)
 		return false;
+	/* A server that is full does not even look what a SET would find. */
+	if (op->type == RECORD_OP_CLAIM && !op->by_script &&
+	    redis_command_error(reply) == REDIS_ERROR_FULL) {
+		op->by_script = true;
+		return say(op, node, 0);
+	}
 	switch (redis_topology_redirect(op->client->topology, &node,
 	                                op->record_key, reply, &how)) {
 	case REDIS_REDIRECT_AGAIN:

@@ -22,6 +22,7 @@ struct redis_op {
 	struct redis_op *prev;
 	uint64_t until; /* client->ticks */
 	unsigned redirects;
+	bool by_script; /* a claim that SET is no use for */
 	bool cancelled; /* what it did stays */
 	enum record_op_type type;
 	enum reason reason; /* in `refused` */
