@@ -345,6 +345,7 @@ void flight_answer(struct world *w, unsigned id)
 	struct exchange_event event = {
 	    .type = EXCHANGE_ANSWER,
 	    .answer = &answer,
+	    .keyring = w->encrypts,
 	};
 
 	world_happens(w, WORLD_ANSWER, id);

@@ -22,15 +22,24 @@ const char *world_event_name(enum world_event event)
 
 struct world *world_new(const struct keys *keys)
 {
+	static const uint8_t key[KEYRING_KEY_SIZE] = "of the simulation";
 	struct world *w = calloc(1, sizeof(*w));
 
-	if (w != NULL)
-		w->keys = keys;
-	return w;
+	if (w == NULL)
+		return NULL;
+	w->keys = keys;
+	w->keyring = keyring_new();
+	if (w->keyring != NULL &&
+	    keyring_add(w->keyring, spoe_span_of("a"), key) == KEYRING_ADDED)
+		return w;
+	world_free(w);
+	return NULL;
 }
 
 void world_free(struct world *w)
 {
+	if (w != NULL)
+		keyring_free(w->keyring);
 	free(w);
 }
 
@@ -136,6 +145,18 @@ static void note_completion(struct world *w, unsigned id)
 	}
 }
 
+/* With keys the store sees no response that is not encrypted. */
+static void look_at_response(struct world *w, unsigned id)
+{
+	const struct spoe_span response = w->flights[id]->x.op.record.response;
+
+	if (w->encrypts == NULL || response.size == 0)
+		return;
+	world_happens(w, WORLD_ENCRYPTED, id);
+	if (!keyring_encrypted(response, NULL))
+		judge_fail(&w->judge, 0, "flight %u: not encrypted", id);
+}
+
 static void start_completion(struct world *w, unsigned ticket)
 {
 	const unsigned id = flight_new(w, w->ticket_chains[ticket]);
@@ -159,7 +180,9 @@ static void start_completion(struct world *w, unsigned ticket)
 	event.timeout_ms = w->weather.timeout_ms;
 	event.ticket = &decoded;
 	event.response = &content->response;
+	event.keyring = w->encrypts;
 	flight_step(w, id, event);
+	look_at_response(w, id);
 }
 
 /* kill -9: the store may or may not have got what was on the way. */
@@ -287,6 +310,7 @@ static void begin(struct world *w, uint64_t seed)
 	struct weather *weather = &w->weather;
 
 	w->rng.state = seed;
+	w->encrypts = seed % 2 ? w->keyring : NULL;
 	w->now = 0;
 	w->jumped_ms = 0;
 	w->n_flights = 0;

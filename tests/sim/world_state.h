@@ -75,6 +75,8 @@ struct agent {
 
 struct world {
 	const struct keys *keys;
+	struct keyring *keyring;        /* owned */
+	const struct keyring *encrypts; /* that, or NULL: every other seed */
 	struct rng rng;
 	const struct world_options *options;
 	struct world_stats *stats;
