@@ -167,9 +167,25 @@ static void put_response(const struct cli_record *r,
 	free(memory);
 }
 
-/* What the next request with this key will be told. */
-static const char *meaning(const struct record *record, uint64_t now_ms)
+static enum reason response_reason(const struct cli_record *r,
+                                   const struct config *config)
 {
+	struct record_response response;
+	uint8_t *memory;
+	enum reason reason = keyring_decode_response(
+	    config->keyring, r->record_key, &r->record, &memory, &response);
+
+	free(memory);
+	return reason;
+}
+
+/* What the next request with this key will be told. */
+static const char *meaning(const struct cli_record *r,
+                           const struct config *config, uint64_t now_ms)
+{
+	const struct record *record = &r->record;
+	enum reason reason;
+
 	if (record_forgotten(record, now_ms))
 		return reason_text(REASON_LONG_AGO);
 	switch (record->state) {
@@ -181,7 +197,9 @@ static const char *meaning(const struct record *record, uint64_t now_ms)
 	case RECORD_PENDING:
 		return "its response waits for HAProxy's notice";
 	case RECORD_STORED:
-		return "its response is replayed";
+		reason = response_reason(r, config);
+		return reason == REASON_NONE ? "its response is replayed"
+		                             : reason_text(reason);
 	case RECORD_SEALED:
 		return "it was executed; there is no response to replay";
 	default:
@@ -200,7 +218,7 @@ void cli_print_record(const struct cli_record *r, const struct config *config,
 	put_hex(r->record_key, out);
 	fprintf(out, "\n%-12s %s: %s\n", "state",
 	        condition_text(condition_of(record, now_ms)),
-	        meaning(record, now_ms));
+	        meaning(r, config, now_ms));
 	if (record->state == RECORD_NONE)
 		return;
 	fprintf(out, "%-12s ", "key");

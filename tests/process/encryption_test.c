@@ -471,6 +471,10 @@ static void test_commands_read_them(void **state)
 	write_keys(s, KEY_B);
 	RUN(s, CLI_DONE, "show", "k", "--body");
 	EXPECT_OUTPUT(s, "encrypted    with key a");
+	EXPECT_OUTPUT(
+	    s, "state        stored: its response is encrypted with a key "
+	       "that is not in key-file");
+	EXPECT_NO_OUTPUT(s, "is replayed");
 	EXPECT_OUTPUT(s, missing);
 	EXPECT_NO_OUTPUT(s, "4242");
 	RUN(s, CLI_DONE, "show", "k", "--json");
