@@ -116,7 +116,7 @@ static enum MHD_Result on_request(void *cookie,
 /* Does what there is to do, and comes back when the daemon wants to. */
 static void turn(struct admin_http *h)
 {
-	MHD_UNSIGNED_LONG_LONG ms;
+	unsigned long long ms;
 
 	MHD_run(h->daemon);
 	ev_timer_stop(h->loop, &h->timer);
