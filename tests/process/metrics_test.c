@@ -78,9 +78,11 @@ static void test_requests_are_counted_as_they_were(void **state)
 
 static void test_records_are_counted_by_state(void **state)
 {
+	/* A lock lives longer than an answer may take, and that is long enough
+	 * for a disk that others use as well. */
 	struct agent_process *a = rig_started(
-	    state, "answer-timeout = 90ms",
-	    "[policy held]\nlock-ttl = 100ms\non-lock-expiry = hold\n");
+	    state, "answer-timeout = 1s",
+	    "[policy held]\nlock-ttl = 1500ms\non-lock-expiry = hold\n");
 	struct spop_client *c = rig_opened(a);
 	struct spop_reply reply;
 
@@ -138,7 +140,7 @@ static void test_connections_are_counted(void **state)
 	rig_closed(c);
 	expect_sample_soon(a, P "connections{state=\"ready\"}", 0);
 	expect_sample_soon(a, P "connections_closed_total{end=\"eof\"}", 2);
-	expect_sample(a, P "engines", 0);
+	expect_sample_soon(a, P "engines", 0);
 }
 
 static void test_reloads_are_counted(void **state)
@@ -263,7 +265,8 @@ static void *ask_on(void *cookie)
  * sanitizer of threads. None is lost. */
 static void test_asked_under_load(void **state)
 {
-	struct agent_process *a = rig_started(state, "threads = 2", "");
+	struct agent_process *a =
+	    rig_started(state, "threads = 2", "durability = none\n");
 	struct asking asking = {.agent = a};
 	struct spop_client *c = rig_opened(a);
 	pthread_t thread;
