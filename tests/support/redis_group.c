@@ -251,9 +251,13 @@ static bool follow(struct redis_nodes *n)
 	return true;
 }
 
-/* Whether `asked` has heard of every replica's role. */
+/* Whether `asked` has heard of every replica's role, and who has each slot.
+ * (Its state may be "ok" without that, and Valkey 9 takes its time.) */
 static bool wait_roles(struct redis_nodes *n, int asked)
 {
+	if (!redis_process_wait(&n->nodes[asked], "cluster_slots_ok:16384",
+	                        "CLUSTER INFO"))
+		return false;
 	for (int i = REDIS_MASTERS; i < n->count; i++) {
 		char text[64];
 
