@@ -145,6 +145,19 @@ static void forget(struct redis_op *op, const struct redisReply *reply)
 	redis_op_free(op);
 }
 
+/* A server that takes no writes (its memory is full, its disk, too few
+ * replicas) does not even look what a SET would find: a script does. */
+static bool say_by_script(struct redis_op *op, const struct redisReply *reply)
+{
+	const enum redis_error error = redis_command_error(reply);
+
+	if (op->type != RECORD_OP_CLAIM || op->by_script ||
+	    (error != REDIS_ERROR_FULL && error != REDIS_ERROR_OTHER))
+		return false;
+	op->by_script = true;
+	return say(op, op->node, 0);
+}
+
 /* Says it again if the reply means that it was not executed. */
 static bool say_again(struct redis_op *op, const struct redisReply *reply)
 {
@@ -153,12 +166,6 @@ static bool say_again(struct redis_op *op, const struct redisReply *reply)
 
 	if (reply->type != REDIS_REPLY_ERROR || ++op->redirects > REDIRECTS_MAX)
 		return false;
-	/* A server that is full does not even look what a SET would find. */
-	if (op->type == RECORD_OP_CLAIM && !op->by_script &&
-	    redis_command_error(reply) == REDIS_ERROR_FULL) {
-		op->by_script = true;
-		return say(op, node, 0);
-	}
 	switch (redis_topology_redirect(op->client->topology, &node,
 	                                op->record_key, reply, &how)) {
 	case REDIS_REDIRECT_AGAIN:
@@ -167,7 +174,7 @@ static bool say_again(struct redis_op *op, const struct redisReply *reply)
 		redis_ops_append(&op->client->later, op);
 		return true;
 	default:
-		return false;
+		return say_by_script(op, reply);
 	}
 }
 

@@ -291,6 +291,27 @@ static void full(void **state)
 	claim(rig, 2, 12);
 }
 
+/* The server takes no writes for want of replicas, or of a disk. */
+static void unwilling(void **state)
+{
+	struct rig *rig = *state;
+	struct rig_call c;
+
+	claim(rig, 1, 11);
+	assert_true(
+	    redis_process_do(&server, "CONFIG SET min-replicas-to-write 1"));
+	do {
+		c = rig_do(rig, rig_claim_op(2, 12, RIG_NOW));
+		rig_call_fini(&c);
+	} while (c.health == REASON_STORE_SLOW);
+	assert_int_equal(c.health, REASON_STORE_FAILED);
+	assert_int_equal(redis_rig_result(rig, rig_claim_op(1, 13, RIG_NOW)),
+	                 RECORD_FOUND);
+	assert_true(
+	    redis_process_do(&server, "CONFIG SET min-replicas-to-write 0"));
+	claim(rig, 2, 12);
+}
+
 /* The server has become a replica: nothing can be written there. */
 static void read_only(void **state)
 {
@@ -517,6 +538,7 @@ int main(void)
 	    FAULT(killed_and_restarted),
 	    FAULT(scripts_flushed),
 	    FAULT(full),
+	    FAULT(unwilling),
 	    FAULT(read_only),
 	    FAULT(locked_out),
 	    cmocka_unit_test(what_will_not_do_is_refused),
