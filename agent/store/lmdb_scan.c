@@ -3,81 +3,120 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* The keys of one page of the index, in the map. */
-struct keys {
-	size_t n;
-	const uint8_t *keys[LMDB_INDEX_SLOTS];
+/* A record that moves has a new number (lmdb_tree.c), and soon only that one in
+ * the index, which has no snapshots: in an older one of LMDB's it is not there.
+ * So each page of the index has a snapshot of its own, and the next one when
+ * that lacks a number. Most of these are of records that are gone: not more
+ * often than this. */
+enum { SNAPSHOTS_MAX = 4 };
+
+struct item {
+	const uint8_t *key; /* in the map */
+	uint64_t number;
 };
+
+/* One page of the index, with the records it leads to. */
+struct page {
+	struct lmdb_index_list list;
+	bool lacks; /* a number is in the index alone */
+	size_t n;
+	struct item items[LMDB_INDEX_SLOTS];
+};
+
+static int compare_keys(const uint8_t *left, const uint8_t *right)
+{
+	return memcmp(left, right, RECORD_KEY_SIZE);
+}
 
 static int compare(const void *a, const void *b)
 {
-	const uint8_t *const *left = a;
-	const uint8_t *const *right = b;
+	const struct item *left = a;
+	const struct item *right = b;
 
-	return memcmp(*left, *right, RECORD_KEY_SIZE);
+	return compare_keys(left->key, right->key);
 }
 
-static int read_keys(struct lmdb_tree *tree, const struct lmdb_index_list *list,
-                     struct keys *keys)
+static int read_items(const struct lmdb_tree *tree, uint64_t prefix,
+                      struct page *page)
 {
-	keys->n = 0;
-	for (size_t i = 0; i < list->n; i++) {
-		int rc =
-		    lmdb_tree_key(tree, list->numbers[i], &keys->keys[keys->n]);
+	int rc = lmdb_index_list(&tree->file->index, prefix, &page->list);
 
+	page->n = 0;
+	page->lacks = false;
+	for (size_t i = 0; rc == 0 && i < page->list.n; i++) {
+		struct item *item = &page->items[page->n];
+
+		item->number = page->list.numbers[i];
+		rc = lmdb_tree_key(tree, item->number, &item->key);
 		if (rc == 0)
-			keys->n++;
-		else if (rc != MDB_NOTFOUND)
-			return rc;
+			page->n++;
+		if (rc == MDB_NOTFOUND) {
+			page->lacks = true;
+			rc = 0;
+		}
 	}
-	qsort(keys->keys, keys->n, sizeof(keys->keys[0]), compare);
-	return 0;
+	qsort(page->items, page->n, sizeof(page->items[0]), compare);
+	return rc;
 }
 
-static int visit_one(struct lmdb_tree *tree, const uint8_t *record_key,
+static int visit_one(const struct lmdb_tree *tree, const struct item *item,
                      store_visit *visit, void *cookie, bool *ret_more)
 {
 	static const struct record unreadable = {.state = RECORD_NONE};
 	struct lmdb_entry entry;
-	int rc = lmdb_tree_find(tree, record_key, &entry);
+	int rc = lmdb_tree_get(tree, item->number, item->key, &entry);
 
-	/* Gone since the snapshot was taken. */
-	if (rc == MDB_NOTFOUND)
-		return 0;
 	if (rc != 0)
 		return rc;
 	if (entry.health == REASON_NONE)
 		lmdb_tree_check(&entry);
 	*ret_more =
-	    visit(cookie, record_key,
+	    visit(cookie, item->key,
 	          entry.health == REASON_NONE ? &entry.record : &unreadable);
 	return 0;
 }
 
-static int walk(struct lmdb_tree *tree, const uint8_t *after,
-                store_visit *visit, void *cookie)
+/* Reads the page that `prefix` belongs to. 0: in a transaction that is the
+ * caller's to end. */
+static int begin_page(struct lmdb_file *file, struct lmdb_tree *tree,
+                      uint64_t prefix, struct page *page)
 {
-	const struct lmdb_index *index = &tree->file->index;
-	struct lmdb_index_list list = {
-	    .next = after ? lmdb_index_prefix(after) : 0,
-	};
-	struct keys keys;
-	bool more = true;
+	for (int i = 1;; i++) {
+		int rc = lmdb_file_read(file, &tree->txn);
 
-	do {
-		int rc = lmdb_index_list(index, list.next, &list);
-
-		if (rc == 0)
-			rc = read_keys(tree, &list, &keys);
-		for (size_t i = 0; rc == 0 && more && i < keys.n; i++) {
-			if (!after || compare(&keys.keys[i], &after) > 0)
-				rc = visit_one(tree, keys.keys[i], visit,
-				               cookie, &more);
-		}
 		if (rc != 0)
 			return rc;
-	} while (more && list.next != 0);
-	return 0;
+		rc = read_items(tree, prefix, page);
+		if (rc == 0 && (!page->lacks || i == SNAPSHOTS_MAX))
+			return 0;
+		lmdb_file_read_end(file, tree->txn);
+		if (rc != 0)
+			return rc;
+	}
+}
+
+static int walk(struct lmdb_file *file, struct lmdb_tree *tree,
+                const uint8_t *after, store_visit *visit, void *cookie)
+{
+	struct page page;
+	uint64_t prefix = after ? lmdb_index_prefix(after) : 0;
+	bool more = true;
+	int rc;
+
+	do {
+		rc = begin_page(file, tree, prefix, &page);
+		if (rc != 0)
+			return rc;
+		for (size_t i = 0; rc == 0 && more && i < page.n; i++) {
+			if (!after ||
+			    compare_keys(page.items[i].key, after) > 0)
+				rc = visit_one(tree, &page.items[i], visit,
+				               cookie, &more);
+		}
+		lmdb_file_read_end(file, tree->txn);
+		prefix = page.list.next;
+	} while (rc == 0 && more && prefix != 0);
+	return rc;
 }
 
 int lmdb_scan_all(struct store *base, const uint8_t *after, store_visit *visit,
@@ -85,13 +124,9 @@ int lmdb_scan_all(struct store *base, const uint8_t *after, store_visit *visit,
 {
 	struct lmdb_store *store = (struct lmdb_store *)base;
 	struct lmdb_tree tree = {.file = &store->file};
-	int rc = lmdb_file_read(&store->file, &tree.txn);
+	int rc = walk(&store->file, &tree, after, visit, cookie);
 
-	if (rc == 0) {
-		rc = walk(&tree, after, visit, cookie);
-		lmdb_file_read_end(&store->file, tree.txn);
-		lmdb_file_read_free(&store->file, &tree.txn);
-	}
+	lmdb_file_read_free(&store->file, &tree.txn);
 	if (rc == 0)
 		return 0;
 	snprintf(reterr_text, reterr_size, "store %s: cannot be read: %s",

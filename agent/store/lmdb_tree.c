@@ -98,9 +98,8 @@ int lmdb_tree_key(const struct lmdb_tree *tree, uint64_t number,
 	return rc;
 }
 
-/* The record of `number`, which `record_key` led to. */
-static int get_record(const struct lmdb_tree *tree, uint64_t number,
-                      const uint8_t *record_key, struct lmdb_entry *ret_entry)
+int lmdb_tree_get(const struct lmdb_tree *tree, uint64_t number,
+                  const uint8_t *record_key, struct lmdb_entry *ret_entry)
 {
 	MDB_val value;
 	struct spoe_span own_key;
@@ -136,7 +135,7 @@ static int find_number(struct lmdb_tree *tree, const uint8_t *record_key,
 			return 0;
 		}
 		if (rc == 0)
-			rc = get_record(tree, number, record_key, ret_entry);
+			rc = lmdb_tree_get(tree, number, record_key, ret_entry);
 	}
 	return rc;
 }

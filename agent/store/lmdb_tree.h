@@ -89,6 +89,11 @@ int lmdb_tree_find(struct lmdb_tree *tree,
 int lmdb_tree_key(const struct lmdb_tree *tree, uint64_t number,
                   const uint8_t **ret_key);
 
+/* The record of a number, which `record_key` led to. MDB_NOTFOUND: there is
+ * none. The response is not checked. */
+int lmdb_tree_get(const struct lmdb_tree *tree, uint64_t number,
+                  const uint8_t *record_key, struct lmdb_entry *ret_entry);
+
 /* Checks the response of a readable entry; its health says how it went. */
 void lmdb_tree_check(struct lmdb_entry *entry);
 

@@ -174,6 +174,54 @@ static void responses_go_first(void **state)
 	}
 }
 
+/* --- a scan meanwhile ----------------------------------------------------- */
+
+struct moving {
+	struct rig *rig;
+	uint64_t n; /* records */
+	uint64_t visited;
+};
+
+/* At the first record all of them lose their responses, and so move. */
+static bool visit_while_they_move(void *cookie, const uint8_t *record_key,
+                                  const struct record *record)
+{
+	struct moving *m = cookie;
+
+	(void)record_key;
+	assert_int_not_equal(record->state, RECORD_NONE);
+	if (m->visited++ == 0) {
+		rig_clock = RIG_NOW + RIG_KEEP_MS / 2 + 10000;
+		rig_until(m->rig, dropped(m->rig, m->n) == m->n);
+		/* The next commit takes their old places out of the index. */
+		assert_int_equal(rig_claim(m->rig, m->n, 1), RECORD_GRANTED);
+	}
+	return true;
+}
+
+/* An export that misses a record lets its request be executed again, once it is
+ * restored. */
+static void a_scan_misses_none_that_moves(void **state)
+{
+	enum { N = 1000 }; /* more than a page of the index has */
+	const struct spoe_span response = rig_response(600, 1);
+	struct rig rig;
+	struct moving moving = {.rig = &rig, .n = N};
+	char text[256];
+
+	(void)state;
+	rig_init(&rig);
+	rig_open(&rig);
+	store_until(&rig, N, RIG_NOW + RIG_KEEP_MS / 2, response);
+	assert_int_equal(store_scan(rig.store, NULL, visit_while_they_move,
+	                            &moving, text, sizeof(text)),
+	                 0);
+	/* Of what came meanwhile nothing is promised. */
+	assert_in_range(moving.visited, N, N + 1);
+	rig_response_free(response);
+	rig_fini(&rig);
+}
+
 /* A record that is settled to live shorter than its lock would have. */
 static void shorter_lives_are_noticed(void **state)
 {
@@ -258,6 +306,7 @@ int main(void)
 	    cmocka_unit_test(expired_records_go_in_slices),
 	    cmocka_unit_test(settled_records_live_their_own_time),
 	    cmocka_unit_test(responses_go_first),
+	    cmocka_unit_test(a_scan_misses_none_that_moves),
 	    cmocka_unit_test(shorter_lives_are_noticed),
 	    cmocka_unit_test(taken_over_records_go_once),
 	    cmocka_unit_test(a_busy_store_sweeps_too),
