@@ -118,6 +118,7 @@ static void settle(struct bench *b, struct request *r)
 	op->record.state = RECORD_STORED;
 	op->record.settled_ms = now_ms();
 	op->record.expires_ms = now_ms() + TTL_MS;
+	op->record.forget_ms = op->record.expires_ms;
 	op->record.response = b->response;
 	submit(b, r);
 }
