@@ -165,15 +165,6 @@ static void write_operations(const struct report *r, FILE *out)
 			                  METER_BOUNDS, S_PER_US);
 }
 
-static double oldest_lock_s(const struct store_census *census)
-{
-	const uint64_t oldest_ms = census->oldest_ms[RECORD_IS_LOCKED];
-
-	if (oldest_ms == 0 || oldest_ms > census->now_ms)
-		return 0.;
-	return (double)(census->now_ms - oldest_ms) * S_PER_MS;
-}
-
 static void write_census(const struct store_census *census, FILE *out)
 {
 	metrics_head(out, METRIC_STORE_RECORDS);
@@ -184,7 +175,9 @@ static void write_census(const struct store_census *census, FILE *out)
 	for (size_t i = 0; i < RECORD_CONDITIONS; i++)
 		metrics_count(out, METRIC_STORE_RESPONSES,
 		              LABELS(condition_text(i)), census->bytes[i]);
-	write_value(out, METRIC_STORE_OLDEST_LOCK, oldest_lock_s(census));
+	write_value(out, METRIC_STORE_OLDEST_LOCK,
+	            (double)store_census_age_ms(census, RECORD_IS_LOCKED) *
+	                S_PER_MS);
 	write_value(out, METRIC_STORE_COUNTED,
 	            (double)census->now_ms * S_PER_MS);
 }

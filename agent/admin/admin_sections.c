@@ -101,7 +101,6 @@ static void put_latencies(const struct admin *a, FILE *out)
 
 static void put_records(const struct store_census *census, FILE *out)
 {
-	const uint64_t oldest_ms = census->oldest_ms[RECORD_IS_LOCKED];
 	char text[HUMAN_SIZE];
 
 	for (size_t i = 0; i < RECORD_CONDITIONS; i++) {
@@ -113,10 +112,9 @@ static void put_records(const struct store_census *census, FILE *out)
 		    i == RECORD_IS_STORED)
 			admin_html_fact(out, term, text);
 	}
-	/* One that is younger than the count has no age yet. */
-	human_span(census->now_ms > oldest_ms ? census->now_ms - oldest_ms : 0,
-	           text);
-	admin_html_fact(out, "oldest lock", oldest_ms > 0 ? text : "–");
+	human_span(store_census_age_ms(census, RECORD_IS_LOCKED), text);
+	admin_html_fact(out, "oldest lock",
+	                census->oldest_ms[RECORD_IS_LOCKED] > 0 ? text : "–");
 }
 
 static void put_size(const struct admin *a, FILE *out)

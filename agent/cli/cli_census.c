@@ -4,16 +4,6 @@
 
 #include "agent/human.h"
 
-uint64_t cli_census_age_ms(const struct store_census *census,
-                           enum record_condition condition)
-{
-	const uint64_t oldest_ms = census->oldest_ms[condition];
-
-	if (oldest_ms == 0 || oldest_ms > census->now_ms)
-		return 0;
-	return census->now_ms - oldest_ms;
-}
-
 void cli_census_print(const struct store_census *census,
                       const struct store_stats *stats, FILE *out)
 {
@@ -26,7 +16,7 @@ void cli_census_print(const struct store_census *census,
 
 		human_bytes(census->bytes[i], bytes);
 		if (census->oldest_ms[i] > 0)
-			human_span(cli_census_age_ms(census, i), age);
+			human_span(store_census_age_ms(census, i), age);
 		fprintf(out, "%-10s %12" PRIu64 " %12s  %s\n",
 		        condition_text(i), census->records[i], bytes, age);
 	}

@@ -51,7 +51,7 @@ static void print_json(const struct store_census *census,
 		       ",\"response_bytes\":%" PRIu64
 		       ",\"oldest_age_ms\":%" PRIu64 "}",
 		       i > 0 ? "," : "", condition_text(i), census->records[i],
-		       census->bytes[i], cli_census_age_ms(census, i));
+		       census->bytes[i], store_census_age_ms(census, i));
 	printf("},\"bytes_used\":%" PRIu64 ",\"bytes_size\":%" PRIu64 "}\n",
 	       stats->bytes_used, stats->bytes_size);
 }

@@ -153,8 +153,8 @@ static double per_second(const struct watch *w, uint64_t n)
 /* The oldest that runs, or that nobody settled. */
 static uint64_t oldest_lock_ms(const struct store_census *c)
 {
-	const uint64_t running = cli_census_age_ms(c, RECORD_IS_LOCKED);
-	const uint64_t held = cli_census_age_ms(c, RECORD_IS_HELD);
+	const uint64_t running = store_census_age_ms(c, RECORD_IS_LOCKED);
+	const uint64_t held = store_census_age_ms(c, RECORD_IS_HELD);
 
 	return running > held ? running : held;
 }

@@ -96,3 +96,13 @@ void store_census_add(struct store_census *census, const struct record *record)
 	    (*oldest_ms == 0 || record->created_ms < *oldest_ms))
 		*oldest_ms = record->created_ms;
 }
+
+uint64_t store_census_age_ms(const struct store_census *census,
+                             enum record_condition condition)
+{
+	const uint64_t oldest_ms = census->oldest_ms[condition];
+
+	if (oldest_ms == 0 || oldest_ms > census->now_ms)
+		return 0;
+	return census->now_ms - oldest_ms;
+}

@@ -156,6 +156,11 @@ enum store_census_result store_census(struct store *store,
 /* Counts one. */
 void store_census_add(struct store_census *census, const struct record *record);
 
+/* The age of the oldest record in this condition; 0: there is none, or it is
+ * younger than the count. */
+uint64_t store_census_age_ms(const struct store_census *census,
+                             enum record_condition condition);
+
 /* What a driver provides; store.c finds it by name and forwards. */
 struct store_driver {
 	const char *name;
