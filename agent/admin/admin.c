@@ -11,6 +11,18 @@
 /* An event loop turns twice a second; one that has not for so long hangs. */
 static const double BEAT_S = 5.;
 
+bool admin_is_lmdb(const struct admin *a)
+{
+	return strcmp(a->store_driver, "lmdb") == 0;
+}
+
+const char *admin_durability(const struct admin *a)
+{
+	if (!admin_is_lmdb(a))
+		return "";
+	return a->durability == STORE_DURABILITY_COMMIT ? "commit" : "none";
+}
+
 /* --- what is answered --- */
 
 static void answer_metrics(struct admin *a, FILE *body,

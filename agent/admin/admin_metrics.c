@@ -1,5 +1,3 @@
-#include <string.h>
-
 #include "agent/admin/admin_private.h"
 #include "agent/metrics.h"
 
@@ -31,13 +29,6 @@ static void write_two(FILE *out, enum metric metric, const char *first_label,
 
 /* --- the process --- */
 
-static const char *durability_text(const struct admin *a)
-{
-	if (strcmp(a->store_driver, "lmdb") != 0)
-		return "";
-	return a->durability == STORE_DURABILITY_COMMIT ? "commit" : "none";
-}
-
 static void write_process(const struct admin *a, FILE *out)
 {
 	const struct report *r = &a->report;
@@ -45,7 +36,7 @@ static void write_process(const struct admin *a, FILE *out)
 	metrics_head(out, METRIC_BUILD_INFO);
 	metrics_count(
 	    out, METRIC_BUILD_INFO,
-	    LABELS(PROJECT_VERSION, a->store_driver, durability_text(a)), 1);
+	    LABELS(PROJECT_VERSION, a->store_driver, admin_durability(a)), 1);
 	write_count(out, METRIC_READY, admin_health_ready(a, NULL));
 	write_value(out, METRIC_START_TIME, (double)r->started_ms * S_PER_MS);
 	write_value(out, METRIC_CPU, r->cpu_s);
@@ -213,7 +204,7 @@ static void write_store(const struct admin *a, FILE *out)
 	write_count(out, METRIC_STORE_ENTRIES, s->records);
 	write_count(out, METRIC_STORE_USED, s->bytes_used);
 	write_count(out, METRIC_STORE_SIZE, s->bytes_size);
-	if (strcmp(a->store_driver, "lmdb") == 0)
+	if (admin_is_lmdb(a))
 		write_lmdb(a, out);
 	else
 		write_redis(s, out);

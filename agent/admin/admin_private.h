@@ -38,6 +38,13 @@ struct admin {
 	struct report report; /* of the answer that is being written */
 };
 
+/* --- admin.c --- */
+
+bool admin_is_lmdb(const struct admin *a);
+
+/* `commit` or `none`; "" for a store that has no such choice. */
+const char *admin_durability(const struct admin *a);
+
 /* --- admin_health.c --- */
 
 /* Whether the agent can serve; writes why not, a line for each reason (NULL:

@@ -123,9 +123,8 @@ static void put_size(const struct admin *a, FILE *out)
 	char text[3 * HUMAN_SIZE];
 
 	human_bytes(a->report.store.bytes_used, used);
-	human_bytes(strcmp(a->store_driver, "lmdb") == 0
-	                ? a->store_max_size
-	                : a->report.store.bytes_size,
+	human_bytes(admin_is_lmdb(a) ? a->store_max_size
+	                             : a->report.store.bytes_size,
 	            limit);
 	snprintf(text, sizeof(text), "%s of %s", used, limit);
 	admin_html_fact(out, "in use", text);
@@ -136,13 +135,10 @@ static void put_holdings(const struct admin *a, FILE *out)
 	char text[HUMAN_SIZE];
 
 	fprintf(out,
-	        "</section><section><h2>Records <small>%s%s</small></h2>"
+	        "</section><section><h2>Records <small>%s%s%s</small></h2>"
 	        "<dl class=\"facts\">",
-	        a->store_driver,
-	        strcmp(a->store_driver, "lmdb") != 0 ? ""
-	        : a->durability == STORE_DURABILITY_COMMIT
-	            ? ", durability commit"
-	            : ", durability none");
+	        a->store_driver, admin_is_lmdb(a) ? ", durability " : "",
+	        admin_durability(a));
 	if (a->census.done.now_ms > 0) {
 		put_records(&a->census.done, out);
 	} else {

@@ -98,7 +98,7 @@ static void put_store(const struct admin *a, struct list *list)
 	const struct store_census *census = &a->census.done;
 	const uint64_t used = a->report.store.bytes_used;
 
-	if (strcmp(a->store_driver, "lmdb") == 0 &&
+	if (admin_is_lmdb(a) &&
 	    used / NEARLY_FULL_PERCENT > a->store_max_size / 100)
 		put(list, "warning", "the store is nearly full (max-size)");
 	put_number(list, census->records[RECORD_IS_HELD],
