@@ -225,7 +225,7 @@ static void pending_do(struct pending *p, const struct exchange_todo *todo)
 	if (todo->reply && !pending_reply(p) && todo->finished) {
 		const struct exchange_event event = {
 		    .type = EXCHANGE_UNTOLD,
-		    .now_ms = clock_now_ms(),
+		    .now_ms = service_now_ms(s),
 		};
 
 		service_step(p, &event);
