@@ -1,7 +1,6 @@
 /* Redis with sentinels: the rules of store.h, and what a fail-over does. */
-#include "tests/support/redis_group.h"
 #include "tests/unit/store_contract.h"
-#include "tests/unit/store_redis_rig.h"
+#include "tests/unit/store_redis_sentinel_rig.h"
 
 /* One group for all tests; who is master changes. */
 static struct redis_sentinels group;
@@ -43,25 +42,10 @@ static struct redis_process *master_now(void)
 static struct redis_rig *new_rig(void)
 {
 	struct redis_rig *r = calloc(1, sizeof(*r));
-	char text[256];
-	char address[64];
 
 	assert_non_null(r);
-	redis_rig_init(r, master_now(), "127.0.0.1:1");
-	for (int i = 0; i < REDIS_SENTINELS; i++) {
-		snprintf(address, sizeof(address), "127.0.0.1:%d",
-		         group.sentinels[i].port);
-		assert_int_equal(
-		    endpoint_parse(address, &sentinels[i], text, sizeof(text)),
-		    0);
-	}
-	r->redis.mode = REDIS_MODE_SENTINEL;
-	r->redis.servers = sentinels;
-	r->redis.n_servers = REDIS_SENTINELS;
-	r->redis.password = "secret";
-	r->redis.sentinel_master = REDIS_SENTINEL_NAME;
-	r->redis.sentinel_username = "";
-	r->redis.sentinel_password = "other";
+	redis_sentinel_rig_init(r, &group, master_now(), false, "other",
+	                        sentinels);
 	r->redis.wait_timeout_ms = 5 * 1000;
 	assert_true(redis_process_do(r->server, "FLUSHALL"));
 	return r;

@@ -1,8 +1,7 @@
 /* Sentinels, servers and agent that speak TLS only with each other. */
 #include "agent/net/tls.h"
 #include "tests/support/certificates.h"
-#include "tests/support/redis_group.h"
-#include "tests/unit/store_redis_rig.h"
+#include "tests/unit/store_redis_sentinel_rig.h"
 
 static struct redis_sentinels group;
 static struct endpoint sentinels[REDIS_SENTINELS];
@@ -37,25 +36,11 @@ static struct redis_rig *rig_with(const char *ca)
 	    .ca = certificates_file(&certificates, 0, ca),
 	    .certificate = certificates_file(&certificates, 1, "client.pem"),
 	};
-	char address[64], text[256];
+	char text[256];
 
 	assert_non_null(r);
-	redis_rig_init(r, redis_sentinels_master(&group, 0), "127.0.0.1:1");
-	assert_non_null(r->server);
-	for (int i = 0; i < REDIS_SENTINELS; i++) {
-		snprintf(address, sizeof(address), "127.0.0.1:%d",
-		         group.sentinels[i].tls_port);
-		assert_int_equal(
-		    endpoint_parse(address, &sentinels[i], text, sizeof(text)),
-		    0);
-	}
-	r->redis.mode = REDIS_MODE_SENTINEL;
-	r->redis.servers = sentinels;
-	r->redis.n_servers = REDIS_SENTINELS;
-	r->redis.password = "secret";
-	r->redis.sentinel_master = REDIS_SENTINEL_NAME;
-	r->redis.sentinel_username = "";
-	r->redis.sentinel_password = "";
+	redis_sentinel_rig_init(r, &group, redis_sentinels_master(&group, 0),
+	                        true, "", sentinels);
 	if (tls_new_client(&r->redis.tls, &options, text, sizeof(text)) < 0)
 		fail_msg("%s", text);
 	return r;
