@@ -88,6 +88,7 @@ static struct pending *pending_new(struct service *s, struct notify *n,
 	p->service = s;
 	p->config = config_ref(s->config);
 	p->notify = n;
+	p->telling = false;
 	p->wake_ms = 0;
 	p->late = false;
 	p->response_size = 0;
@@ -143,14 +144,19 @@ static void log_complete(const struct exchange_reply *reply,
 	           reason_text(reply->reason), record_key);
 }
 
-/* Counts, logs and sends `reply`; false when it did not go out. `policy` and
- * `record_key` may be NULL. */
+/* Nobody else may get what it granted. */
+static bool grants(const struct exchange_reply *reply)
+{
+	return reply->is_check && reply->answer.verdict == IDEM_PROCEED;
+}
+
+/* Counts, logs and sends `reply`; false when it cannot go out. One that grants
+ * is tracked. `policy` and `record_key` may be NULL. */
 static bool send_reply(struct service *s, struct notify *n,
                        const struct policy *policy,
                        const struct exchange_reply *reply,
                        const uint8_t *record_key)
 {
-	const struct connection *c = n->connection;
 	struct spoe_ack ack;
 
 	if (reply->is_check) {
@@ -163,8 +169,9 @@ static bool send_reply(struct service *s, struct notify *n,
 	}
 	notify_ack_begin(n, &ack);
 	messages_write(&ack, reply);
-	if (notify_ack_send(n, &ack))
-		return !connection_broken(c);
+	if (grants(reply) ? notify_ack_send_tracked(n, &ack)
+	                  : notify_ack_send(n, &ack))
+		return true;
 	/* messages_replay_room() keeps every reply within an ACK. Should one
 	 * not fit all the same, HAProxy must not be left waiting. */
 	notify_ack_begin(n, &ack);
@@ -198,8 +205,8 @@ static void reply_outcome(struct service *s, struct notify *n,
 	send_reply(s, n, NULL, &reply, NULL);
 }
 
-/* Sends the exchange's reply, if somebody waits for it; false when it did not
- * go out. */
+/* Sends the exchange's reply, if somebody waits for it; false when it cannot go
+ * out. */
 static bool pending_reply(struct pending *p)
 {
 	struct service *s = p->service;
@@ -208,12 +215,31 @@ static bool pending_reply(struct pending *p)
 
 	if (!n)
 		return true;
-	/* Whatever becomes of the ACK, `n` is not ours any more. */
+	/* Unless it is tracked, `n` is not ours any more. */
 	p->notify = NULL;
 	n->owner = NULL;
 	if (p->waited && x->reply.answer.verdict == IDEM_CONFLICT)
 		counter_add(&s->counters.waits_over, 1);
-	return send_reply(s, n, x->policy, &x->reply, x->op.record_key);
+	if (!send_reply(s, n, x->policy, &x->reply, x->op.record_key))
+		return false;
+	p->telling = grants(&x->reply);
+	if (p->telling) {
+		p->notify = n;
+		n->owner = p;
+	}
+	return true;
+}
+
+/* The reply does not go out: what it granted is given back. */
+static void pending_untold(struct pending *p)
+{
+	const struct exchange_event event = {
+	    .type = EXCHANGE_UNTOLD,
+	    .now_ms = service_now_ms(p->service),
+	};
+
+	p->telling = false;
+	service_step(p, &event);
 }
 
 /* Carries out what the exchange says. May free `p`. */
@@ -223,12 +249,7 @@ static void pending_do(struct pending *p, const struct exchange_todo *todo)
 	struct exchange *x = &p->exchange;
 
 	if (todo->reply && !pending_reply(p) && todo->finished) {
-		const struct exchange_event event = {
-		    .type = EXCHANGE_UNTOLD,
-		    .now_ms = service_now_ms(s),
-		};
-
-		service_step(p, &event);
+		pending_untold(p);
 		return;
 	}
 	p->wake_ms = todo->wait ? 0 : todo->wake_ms;
@@ -243,7 +264,7 @@ static void pending_do(struct pending *p, const struct exchange_todo *todo)
 		p->asked_us = s->now_us;
 		store_submit(s->store, &p->call);
 	}
-	if (todo->finished)
+	if (todo->finished && !p->telling)
 		pending_free(p);
 	else if (todo->wait)
 		service_wait_begin(p, todo->wake_ms);
@@ -510,9 +531,22 @@ void service_gone(struct service *s, struct notify *n)
 		return;
 	assert(p->notify == n);
 	p->notify = NULL;
+	if (p->telling) {
+		pending_untold(p);
+		return;
+	}
 	if (p->waited)
 		counter_add(&s->counters.waits_gone, 1);
 	service_step(p, &event);
+}
+
+void service_told(struct service *s, struct notify *n)
+{
+	struct pending *p = n->owner;
+
+	(void)s;
+	assert(p->notify == n && p->telling);
+	pending_free(p);
 }
 
 struct service *service_new(struct ev_loop *loop, struct store_client *store,

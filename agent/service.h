@@ -65,6 +65,7 @@ void service_drain(struct service *s);
 void service_notify(struct service *s, struct notify *n,
                     struct spoe_span payload);
 void service_gone(struct service *s, struct notify *n);
+void service_told(struct service *s, struct notify *n);
 
 /* Exchanges that live: waiting for the store, answered or not. */
 size_t service_exchanges(const struct service *s);

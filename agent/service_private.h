@@ -17,10 +17,13 @@ struct pending {
 	struct service *service;
 	struct config *config; /* a reference: the exchange borrows a policy */
 	struct notify *notify; /* NULL once answered or gone */
-	uint64_t wake_ms;      /* Unix time; 0 when not in the queue */
-	uint64_t asked_us;     /* when the store was, monotonic */
-	bool late;             /* it has not answered in time */
-	size_t response_size;  /* bytes counted in service.responses_size */
+	/* The exchange is finished, but whether its reply goes out is not
+	 * certain yet: `notify` says so with told() or gone(). */
+	bool telling;
+	uint64_t wake_ms;     /* Unix time; 0 when not in the queue */
+	uint64_t asked_us;    /* when the store was, monotonic */
+	bool late;            /* it has not answered in time */
+	size_t response_size; /* bytes counted in service.responses_size */
 	/* It waits, or has waited: */
 	struct waiter waiter;
 	uint64_t moment; /* before the store was asked */

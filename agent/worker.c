@@ -28,6 +28,13 @@ static void on_gone(void *cookie, struct notify *n)
 	service_gone(w->service, n);
 }
 
+static void on_told(void *cookie, struct notify *n)
+{
+	struct worker *w = cookie;
+
+	service_told(w->service, n);
+}
+
 static void on_ready(void *cookie, const struct connection *c)
 {
 	struct worker *w = cookie;
@@ -107,6 +114,7 @@ static void on_closed(void *cookie, struct connection *c,
 static const struct connection_handler handler = {
     .notify = on_notify,
     .gone = on_gone,
+    .told = on_told,
     .ready = on_ready,
     .closed = on_closed,
 };
@@ -189,6 +197,7 @@ static struct server *new_server(struct worker *w, const struct config *config)
 	    .session = {.max_frame_size = (uint32_t)config->max_frame_size,
 	                .pipelining = config->pipelining},
 	    .max_in_flight = config->max_in_flight,
+	    .gather_max = CONNECTION_GATHER_MAX,
 	    .hello_timeout_ms = config->hello_timeout_ms,
 	    .idle_timeout_ms = config->idle_timeout_ms,
 	    .handler = &handler,

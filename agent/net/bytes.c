@@ -5,8 +5,7 @@
 
 enum { CAPACITY_MIN = 512 };
 
-/* Room for `more` bytes behind the last one. */
-static bool reserve(struct bytes *b, size_t more)
+bool bytes_reserve(struct bytes *b, size_t more)
 {
 	size_t capacity = b->capacity ? b->capacity : CAPACITY_MIN / 2;
 	uint8_t *data;
@@ -40,7 +39,7 @@ bool bytes_append(struct bytes *b, struct spoe_span more)
 {
 	if (more.size == 0)
 		return true;
-	if (!reserve(b, more.size))
+	if (!bytes_reserve(b, more.size))
 		return false;
 	memcpy(b->data + b->at + b->size, more.data, more.size);
 	b->size += more.size;
@@ -49,7 +48,7 @@ bool bytes_append(struct bytes *b, struct spoe_span more)
 
 uint8_t *bytes_room(struct bytes *b, size_t *ret_size)
 {
-	if (!reserve(b, 1))
+	if (!bytes_reserve(b, 1))
 		return NULL;
 	*ret_size = b->capacity - b->at - b->size;
 	return b->data + b->at + b->size;

@@ -18,6 +18,9 @@ static inline struct spoe_span bytes_span(const struct bytes *b)
 	return spoe_span(b->data ? b->data + b->at : NULL, b->size);
 }
 
+/* Makes room for `more` bytes behind the last one; false when out of memory. */
+bool bytes_reserve(struct bytes *b, size_t more);
+
 /* Adds a copy of `more`; false, and nothing added, when out of memory. */
 bool bytes_append(struct bytes *b, struct spoe_span more);
 

@@ -91,6 +91,7 @@ static void send_session(struct connection *c)
 	if (output.size == 0 || c->phase == CONNECTION_BROKEN)
 		return;
 	connection_send(c, output);
+	connection_send_gathered(c);
 	spoe_session_output_taken(&c->session);
 }
 
@@ -278,25 +279,37 @@ static bool drop_once(struct connection *c)
 
 /* --- life --- */
 
-static void release_all(struct connection *c)
+static void release_all(struct connection *c, struct notify_list *list,
+                        void (*report)(void *cookie, struct notify *n))
 {
-	while (c->slots.first) {
-		struct notify *n = c->slots.first;
-
-		c->options->handler->gone(c->options->cookie, n);
-		notify_release(&c->slots, n);
+	while (list->first) {
+		report(c->options->cookie, list->first);
+		notify_release_first(&c->slots, list);
 	}
+}
+
+static void release_waiting(struct connection *c)
+{
+	release_all(c, &c->slots.waiting, c->options->handler->gone);
+}
+
+static void release_written(struct connection *c)
+{
+	release_all(c, &c->slots.written, c->options->handler->told);
 }
 
 static void finish(struct connection *c)
 {
 	c->in_call_back = true;
-	release_all(c);
+	release_written(c);
+	release_all(c, &c->slots.sent, c->options->handler->gone);
+	release_waiting(c);
 	c->options->handler->closed(c->options->cookie, c, c->end,
 	                            c->end_status);
 	ev_clear_pending(c->transport.loop, &c->later);
 	transport_fini(&c->transport);
 	bytes_clear(&c->kept);
+	bytes_clear(&c->gathered);
 	bytes_clear(&c->unsent);
 	notify_slots_fini(&c->slots);
 	free(c);
@@ -328,7 +341,7 @@ static void go_on_closing(struct connection *c)
 {
 	send_session(c);
 	c->in_call_back = true;
-	release_all(c);
+	release_waiting(c);
 	c->in_call_back = false;
 	bytes_clear(&c->kept);
 	if (c->phase != CONNECTION_CLOSING || c->unsent.size > 0)
@@ -352,6 +365,11 @@ static void update_watch(struct connection *c)
  * loop ends here. May free it. */
 static void settle(struct connection *c)
 {
+	ev_clear_pending(c->transport.loop, &c->later);
+	connection_send_gathered(c);
+	c->in_call_back = true;
+	release_written(c);
+	c->in_call_back = false;
 	if (c->phase == CONNECTION_OPEN)
 		take_kept(c);
 	if (c->phase == CONNECTION_DRAINING)
@@ -436,6 +454,7 @@ struct connection *connection_new(struct ev_loop *loop, int fd, struct tls *tls,
 void connection_close(struct connection *c, enum connection_end end)
 {
 	assert(!c->in_call_back);
+	connection_send_gathered(c);
 	set_end(c, end, SPOE_STATUS_OK);
 	finish(c);
 }
@@ -510,11 +529,6 @@ const char *connection_failure(const struct connection *c)
 void connection_peer(const struct connection *c, char *ret_text, size_t size)
 {
 	address_format(&c->peer, ret_text, size);
-}
-
-bool connection_broken(const struct connection *c)
-{
-	return c->phase == CONNECTION_BROKEN;
 }
 
 bool connection_crowded(const struct connection *c)

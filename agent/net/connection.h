@@ -51,6 +51,9 @@ struct connection_handler {
 	/* The connection ends before `n` was answered; it is freed after the
 	 * call and must not be used any more. */
 	void (*gone)(void *cookie, struct notify *n);
+	/* The socket has taken the ACK of `n`, which was sent with
+	 * notify_ack_send_tracked(); `n` is freed after the call. */
+	void (*told)(void *cookie, struct notify *n);
 	/* HELLO is done. */
 	void (*ready)(void *cookie, const struct connection *c);
 	/* The connection ended; it is freed after the call. `status` goes with
@@ -59,9 +62,17 @@ struct connection_handler {
 	               enum connection_end end, enum spoe_status status);
 };
 
+/* What `gather_max` should be: with the headers of TLS, TCP and IP still one
+ * packet of an Ethernet, for HAProxy should not see a frame in pieces
+ * (HAPROXY.md 1.2). */
+enum { CONNECTION_GATHER_MAX = 1380 };
+
 struct connection_options {
 	struct spoe_session_options session;
 	size_t max_in_flight; /* NOTIFYs waiting for an ACK; at least 1 */
+	/* Bytes of whole frames that may go in one write. A larger frame goes
+	 * alone; 0: every one does. */
+	size_t gather_max;
 	/* From the accept to the whole HELLO. 0: no limit */
 	uint64_t hello_timeout_ms;
 	/* Without a byte, and with no NOTIFY waiting. 0: no limit */
@@ -127,9 +138,6 @@ const char *connection_failure(const struct connection *c);
 
 /* Where the peer of a connection with TLS is, as address_format() writes it. */
 void connection_peer(const struct connection *c, char *ret_text, size_t size);
-
-/* Whether nothing goes out any more: what was sent last did not either. */
-bool connection_broken(const struct connection *c);
 
 /* Whether one more NOTIFY may wait for long. On a connection with pipelining
  * some places stay free, or frames that others wait for would not get through

@@ -31,7 +31,8 @@ struct connection {
 	enum connection_end end;     /* from CLOSING on */
 	enum spoe_status end_status; /* from CLOSING on */
 
-	struct bytes kept;   /* came, but could not be taken yet */
+	struct bytes kept;     /* came, but could not be taken yet */
+	struct bytes gathered; /* whole frames that go in one write */
 	struct bytes unsent; /* of frames that the kernel did not take whole */
 	struct notify_slots slots;
 
@@ -64,11 +65,15 @@ void connection_break(struct connection *c, enum connection_end end);
  * its end. */
 void connection_heed(struct connection *c, enum transport_status status);
 
-/* Sends one frame: one write, before which nothing else waits. What the kernel
- * does not take is kept and goes before the next frame. */
+/* Sends one frame, which is never divided: at once, or in one write with those
+ * that may follow before the loop looks at the connection. */
 void connection_send(struct connection *c, struct spoe_span frame);
 
-/* One write of what waits. */
+/* Writes what connection_send() has gathered, now. What the kernel does not
+ * take is kept and goes before anything else. */
+void connection_send_gathered(struct connection *c);
+
+/* One write of what was kept. */
 void connection_flush(struct connection *c);
 
 #endif

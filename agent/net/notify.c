@@ -29,6 +29,29 @@ static bool grow(struct notify_slots *slots)
 	return true;
 }
 
+static void append(struct notify_list *list, struct notify *n)
+{
+	n->next = NULL;
+	n->prev = list->last;
+	if (list->last)
+		list->last->next = n;
+	else
+		list->first = n;
+	list->last = n;
+}
+
+static void take_out(struct notify_list *list, struct notify *n)
+{
+	if (n->prev)
+		n->prev->next = n->next;
+	else
+		list->first = n->next;
+	if (n->next)
+		n->next->prev = n->prev;
+	else
+		list->last = n->prev;
+}
+
 struct notify *notify_take(struct notify_slots *slots, struct connection *c)
 {
 	struct notify *n;
@@ -37,35 +60,50 @@ struct notify *notify_take(struct notify_slots *slots, struct connection *c)
 		return NULL;
 	n = slots->spare;
 	slots->spare = n->next;
-	*n = (struct notify){.connection = c, .prev = slots->last};
-	if (slots->last)
-		slots->last->next = n;
-	else
-		slots->first = n;
-	slots->last = n;
+	*n = (struct notify){.connection = c};
+	append(&slots->waiting, n);
 	slots->in_flight++;
 	return n;
 }
 
-void notify_release(struct notify_slots *slots, struct notify *n)
+static void release(struct notify_slots *slots, struct notify *n)
 {
-	if (n->prev)
-		n->prev->next = n->next;
-	else
-		slots->first = n->next;
-	if (n->next)
-		n->next->prev = n->prev;
-	else
-		slots->last = n->prev;
-	slots->in_flight--;
 	n->connection = NULL;
 	n->next = slots->spare;
 	slots->spare = n;
 }
 
+static void wait_no_more(struct notify_slots *slots, struct notify *n)
+{
+	take_out(&slots->waiting, n);
+	slots->in_flight--;
+}
+
+void notify_release_first(struct notify_slots *slots, struct notify_list *list)
+{
+	struct notify *n = list->first;
+
+	if (list == &slots->waiting)
+		wait_no_more(slots, n);
+	else
+		take_out(list, n);
+	release(slots, n);
+}
+
+void notify_slots_written(struct notify_slots *slots)
+{
+	struct notify *n;
+
+	while ((n = slots->sent.first)) {
+		take_out(&slots->sent, n);
+		append(&slots->written, n);
+	}
+}
+
 void notify_slots_fini(struct notify_slots *slots)
 {
-	assert(slots->in_flight == 0);
+	assert(!slots->waiting.first && !slots->sent.first &&
+	       !slots->written.first);
 	while (slots->chunks) {
 		struct notify_chunk *chunk = slots->chunks;
 
@@ -104,20 +142,52 @@ void notify_ack_begin(struct notify *n, struct spoe_ack *ret_ack)
 	               spoe_writer(buffers->output, buffers->output_size));
 }
 
-bool notify_ack_send(struct notify *n, struct spoe_ack *ack)
+static bool finish(struct notify *n, struct spoe_ack *ack,
+                   struct spoe_span *ret_frame)
 {
-	struct connection *c = n->connection;
 	size_t size = spoe_ack_finish(ack);
 
-	assert(c);
-	if (size == 0)
-		return false;
-	notify_release(&c->slots, n);
-	connection_send(c, spoe_span(ack->writer.data, size));
-	/* Normally nothing follows. Else: the rest of the ACK is to be sent,
-	 * reading may go on, or the last answer of a drain is out. */
+	assert(n->connection);
+	*ret_frame = spoe_span(ack->writer.data, size);
+	return size > 0;
+}
+
+/* Normally nothing follows. Else: the rest of the ACK is to be sent, reading
+ * may go on, or the last answer of a drain is out. */
+static void follow_up(struct connection *c)
+{
 	if (c->phase != CONNECTION_OPEN || c->unsent.size > 0 ||
 	    !transport_reading(&c->transport))
 		connection_later(c);
+}
+
+bool notify_ack_send(struct notify *n, struct spoe_ack *ack)
+{
+	struct connection *c = n->connection;
+	struct spoe_span frame;
+
+	if (!finish(n, ack, &frame))
+		return false;
+	wait_no_more(&c->slots, n);
+	release(&c->slots, n);
+	connection_send(c, frame);
+	follow_up(c);
+	return true;
+}
+
+bool notify_ack_send_tracked(struct notify *n, struct spoe_ack *ack)
+{
+	struct connection *c = n->connection;
+	struct spoe_span frame;
+
+	if (!finish(n, ack, &frame))
+		return false;
+	wait_no_more(&c->slots, n);
+	/* Only now: with it, what was gathered before may have been written. */
+	connection_send(c, frame);
+	append(&c->slots.sent, n);
+	if (c->gathered.size == 0 && c->phase != CONNECTION_BROKEN)
+		notify_slots_written(&c->slots);
+	connection_later(c);
 	return true;
 }

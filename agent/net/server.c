@@ -48,6 +48,13 @@ static void on_gone(void *cookie, struct notify *n)
 	s->handler->gone(s->cookie, n);
 }
 
+static void on_told(void *cookie, struct notify *n)
+{
+	struct server *s = cookie;
+
+	s->handler->told(s->cookie, n);
+}
+
 static void on_ready(void *cookie, const struct connection *c)
 {
 	struct server *s = cookie;
@@ -75,6 +82,7 @@ static void on_closed(void *cookie, struct connection *c,
 static const struct connection_handler handler = {
     .notify = on_notify,
     .gone = on_gone,
+    .told = on_told,
     .ready = on_ready,
     .closed = on_closed,
 };

@@ -171,14 +171,13 @@ static void on_answered(struct ev_loop *loop, ev_async *w, int revents)
 	client->answering = false;
 }
 
-static void on_prepare(struct ev_loop *loop, ev_prepare *w, int revents)
+/* What was found goes out before this, which takes longer. */
+static void on_write(struct ev_loop *loop, ev_watcher *w, int revents)
 {
 	struct lmdb_client *client = w->data;
 
 	(void)revents;
 	client->answering = true;
-	if (!lmdb_calls_empty(&client->pending))
-		look_all(client);
 	if (!lmdb_calls_empty(&client->handover)) {
 		lmdb_writer_hand_over(client);
 		deliver_all(client);
@@ -190,6 +189,21 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *w, int revents)
 	client->answering = false;
 }
 
+static void on_prepare(struct ev_loop *loop, ev_prepare *w, int revents)
+{
+	struct lmdb_client *client = w->data;
+
+	(void)revents;
+	client->answering = true;
+	if (!lmdb_calls_empty(&client->pending))
+		look_all(client);
+	if (!lmdb_calls_empty(&client->handover))
+		ev_feed_event(loop, &client->write, EV_CUSTOM);
+	else if (lmdb_calls_empty(&client->pending))
+		ev_idle_stop(loop, &client->idle);
+	client->answering = false;
+}
+
 /* --- clients ------------------------------------------------------------ */
 
 static void start_watchers(struct lmdb_client *client)
@@ -197,9 +211,12 @@ static void start_watchers(struct lmdb_client *client)
 	ev_prepare_init(&client->prepare, on_prepare);
 	/* Behind every other end-of-turn work, which may submit. */
 	ev_set_priority(&client->prepare, EV_MINPRI);
+	ev_init(&client->write, on_write);
+	ev_set_priority(&client->write, EV_MINPRI);
 	ev_idle_init(&client->idle, on_idle);
 	ev_async_init(&client->answered, on_answered);
 	client->prepare.data = client;
+	client->write.data = client;
 	client->answered.data = client;
 	ev_prepare_start(client->loop, &client->prepare);
 	ev_async_start(client->loop, &client->answered);
@@ -235,6 +252,7 @@ static void lmdb_detach(struct store_client *base)
 	atomic_fetch_add(&c->found, client->found);
 	atomic_fetch_add(&c->failed, client->failed);
 	ev_prepare_stop(client->loop, &client->prepare);
+	ev_clear_pending(client->loop, &client->write);
 	ev_idle_stop(client->loop, &client->idle);
 	ev_async_stop(client->loop, &client->answered);
 	free(client);

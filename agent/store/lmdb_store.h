@@ -24,6 +24,7 @@ struct lmdb_client {
 	struct store_client base;
 	struct ev_loop *loop;
 	ev_prepare prepare; /* the end of the loop's turn */
+	ev_watcher write;   /* fed, never started: behind all that follows */
 	ev_idle idle;       /* keeps the loop from sleeping on `pending` */
 	ev_async answered;  /* the writer has answers */
 	bool answering;     /* in a call-back of ours */

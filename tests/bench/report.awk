@@ -27,6 +27,8 @@ function describe(haproxy, mode,    part) {
 	split(haproxy, part, "-")
 	if (part[1] == "ack")
 		return "agent that only ACKs, " way[part[2]]
+	if (part[1] == "gather")
+		return "agent that only ACKs and gathers, " way[part[2]]
 	if (part[1] == "redis")
 		return "ours, Redis over " way[part[2]] ", " \
 			(mode == "first" ? "first requests" : "replays")

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # What a request costs, with a real HAProxy and wrk: HAProxy alone, with an agent
-# that only ACKs, and with ours; first requests and replays, over TCP and a Unix
-# socket, side by side in one run; and with Redis as the store. Builds what it
-# needs; about five minutes.
+# that only ACKs (frame by frame, and with several in one write as ours), and with
+# ours; first requests and replays, over TCP and a Unix socket, side by side in one
+# run; and with Redis as the store. Builds what it needs; about five minutes.
 #
 #     tests/bench/run.sh [--seconds N] [--rounds N] [--connections N]
 #                        [--records N] [--markdown]
@@ -231,6 +231,11 @@ start ack "$build/tests/tools/ack_agent" --listen "unix:$work/ack.sock" \
 agents[ack]=$started
 await ack listens "$port"
 start_haproxies ack "$port"
+start gather "$build/tests/tools/ack_agent" --gather \
+	--listen "unix:$work/gather.sock"
+agents[gather]=$started
+await gather test -S "$work/gather.sock"
+start_haproxy gather-unix "unix@$work/gather.sock"
 for durability in none commit; do
 	start_agent "$durability" "$durability"
 	start_haproxies "$durability" "$agent_port"
@@ -245,7 +250,8 @@ sleep 1
 idle_rss=$(memory_kib "${agents[none]}" VmRSS)
 idle_anon=$(memory_kib "${agents[none]}" RssAnon)
 
-cells=("alone - first" "ack-unix ack first" "ack-tcp ack first")
+cells=("alone - first" "ack-unix ack first" "ack-tcp ack first"
+	"gather-unix gather first")
 for durability in none commit; do
 	for way in unix tcp; do
 		cells+=("$durability-$way $durability first")

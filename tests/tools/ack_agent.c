@@ -1,8 +1,10 @@
 /* tests/tools/ack_agent.c: the agent that only answers: what SPOP itself
  * costs, for the benchmark to compare ours with.
  *
- *     ack_agent --listen ADDRESS [--listen ADDRESS]...
+ *     ack_agent [--gather] --listen ADDRESS [--listen ADDRESS]...
  *
+ * Each frame goes in a write of its own, or, with --gather, with others, as
+ * ours go.
  * Every `idem-check` gets the verdict `proceed` and a ticket as long as ours,
  * every `idem-complete` the outcome `stored`. Ends on SIGTERM and SIGINT, when
  * what is in flight is answered. */
@@ -86,6 +88,13 @@ static void on_gone(void *cookie, struct notify *n)
 	(void)n;
 }
 
+static void on_told(void *cookie, struct notify *n)
+{
+	/* No ACK is tracked. */
+	(void)cookie;
+	(void)n;
+}
+
 static void on_ready(void *cookie, const struct connection *c)
 {
 	(void)cookie;
@@ -111,6 +120,7 @@ static void on_closed(void *cookie, struct connection *c,
 static const struct connection_handler connection_handler = {
     .notify = on_notify,
     .gone = on_gone,
+    .told = on_told,
     .ready = on_ready,
     .closed = on_closed,
 };
@@ -186,16 +196,20 @@ static bool add_listener(struct agent *a, const char *text)
 	return true;
 }
 
-static bool parse_options(struct agent *a, int argc, char **argv)
+static bool parse_options(struct agent *a, int argc, char **argv,
+                          struct connection_options *ret_options)
 {
 	static const struct option options[] = {
+	    {"gather", no_argument, NULL, 'g'},
 	    {"listen", required_argument, NULL, 'l'},
 	    {NULL, 0, NULL, 0},
 	};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "l:", options, NULL)) != -1)
-		if (option != 'l' || !add_listener(a, optarg))
+	while ((option = getopt_long(argc, argv, "gl:", options, NULL)) != -1)
+		if (option == 'g')
+			ret_options->gather_max = CONNECTION_GATHER_MAX;
+		else if (option != 'l' || !add_listener(a, optarg))
 			return false;
 	return optind == argc && a->n_listeners > 0;
 }
@@ -211,11 +225,14 @@ int main(int argc, char **argv)
 	struct agent a = {.loop = ev_default_loop(EVFLAG_AUTO)};
 
 	options.cookie = &a;
-	a.server = a.loop ? server_new(a.loop, &options) : NULL;
-	if (!a.server || !parse_options(&a, argc, argv)) {
-		fprintf(stderr, "usage: %s --listen ADDRESS...\n", argv[0]);
+	if (!a.loop || !parse_options(&a, argc, argv, &options)) {
+		fprintf(stderr, "usage: %s [--gather] --listen ADDRESS...\n",
+		        argv[0]);
 		return EXIT_FAILURE;
 	}
+	a.server = server_new(a.loop, &options);
+	if (!a.server)
+		return EXIT_FAILURE;
 	start_signal(&a, &a.terminate, SIGTERM);
 	start_signal(&a, &a.interrupt, SIGINT);
 	ev_timer_init(&a.drained, on_drain_end, DRAIN_S, 0.);

@@ -1,6 +1,7 @@
 /* The n-th allocation fails, for every n: nothing crashes or leaks, and the
  * connection that needed it ends with CONNECTION_END_MEMORY. Linked with
  * --wrap for malloc, calloc and realloc. */
+#include "agent/net/connection_private.h"
 #include "agent/net/listener.h"
 #include "agent/net/server.h"
 #include "tests/unit/net_rig.h"
@@ -163,6 +164,17 @@ static void one_fails(long n)
 	rig_fini(&rig);
 }
 
+static bool three_wait(struct rig *r)
+{
+	return r->n_waiting == 3;
+}
+
+static bool all_came(struct rig *r)
+{
+	return r->client.size >= r->counters.bytes_out &&
+	       r->counters.frames_out == 4;
+}
+
 static void every_allocation_may_fail(void **state)
 {
 	long n = 0;
@@ -174,6 +186,34 @@ static void every_allocation_may_fail(void **state)
 	/* Server, buffers, connection, the kept bytes, slots, output... */
 	assert_true(n > 10);
 	print_message("%ld allocations\n", n - 1);
+}
+
+/* Without memory to gather them in, frames go one by one. */
+static void answers_need_no_memory_to_gather(void **state)
+{
+	(void)state;
+	rig_init(&rig);
+	rig.options.gather_max = 1380;
+	rig_connect(&rig, SOCK_STREAM);
+	rig_hello(&rig);
+	p.size = 0;
+	for (size_t i = 1; i <= 3; i++)
+		peer_notify(&p, i, 1);
+	rig_say(&rig, &p);
+	rig_until(&rig, three_wait);
+	assert_true(rig_answer(&rig, rig.waiting[0])); /* makes the buffer */
+	connection_send_gathered(rig.connection);
+	failed = false;
+	left = 0;
+	assert_true(rig_answer(&rig, rig.waiting[0]));
+	left = -1;
+	assert_true(failed);
+	assert_true(rig_answer(&rig, rig.waiting[0]));
+	rig_until(&rig, all_came);
+	for (uint64_t i = 1; i <= 3; i++)
+		rig_assert_ack(&rig.client, i, 1);
+	assert_int_equal(rig.closed, 0);
+	rig_fini(&rig);
 }
 
 static void a_life_without_failures(void **state)
@@ -225,6 +265,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_life_without_failures),
 	    cmocka_unit_test(every_allocation_may_fail),
+	    cmocka_unit_test(answers_need_no_memory_to_gather),
 	    cmocka_unit_test(a_listener_that_cannot_be_made),
 	};
 

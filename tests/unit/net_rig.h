@@ -159,6 +159,7 @@ static inline uint64_t rig_number(struct spoe_reader payload, const char *name)
 struct rig {
 	struct ev_loop *loop;
 	bool at_once; /* answer inside notify() */
+	bool tracks;  /* wants to know what went out */
 	size_t answer_size;
 
 	struct notify *waiting[RIG_NOTIFIES]; /* in the order they came */
@@ -166,6 +167,8 @@ struct rig {
 	size_t notified;
 	size_t answered;
 	size_t gone;
+	size_t told; /* of those that are tracked, when answered */
+	size_t untold;
 	size_t ready;
 	size_t closed;
 	enum connection_end end;
@@ -181,12 +184,24 @@ struct rig {
 	struct rig_client client;
 };
 
-static inline void rig_forget(struct rig *rig, struct notify *n)
+static inline size_t rig_place(const struct rig *rig, const struct notify *n)
 {
 	size_t i = 0;
 
 	while (i < rig->n_waiting && rig->waiting[i] != n)
 		i++;
+	return i;
+}
+
+static inline bool rig_waits(const struct rig *rig, const struct notify *n)
+{
+	return rig_place(rig, n) < rig->n_waiting;
+}
+
+static inline void rig_forget(struct rig *rig, struct notify *n)
+{
+	size_t i = rig_place(rig, n);
+
 	assert_true(i < rig->n_waiting);
 	rig->n_waiting--;
 	memmove(&rig->waiting[i], &rig->waiting[i + 1],
@@ -203,7 +218,8 @@ static inline bool rig_send_answer(struct rig *rig, struct notify *n)
 	value = spoe_data_binary(spoe_span(zeros, rig->answer_size));
 	notify_ack_begin(n, &ack);
 	spoe_ack_set(&ack, SPOE_SCOPE_TRANSACTION, "verdict", &value);
-	return notify_ack_send(n, &ack);
+	return rig->tracks ? notify_ack_send_tracked(n, &ack)
+	                   : notify_ack_send(n, &ack);
 }
 
 /* False when the session cannot send any more: then it waits for gone(). */
@@ -237,8 +253,22 @@ static inline void rig_on_gone(void *cookie, struct notify *n)
 	struct rig *rig = cookie;
 
 	assert_ptr_equal(n->owner, rig);
+	if (rig->tracks && !rig_waits(rig, n)) {
+		rig->untold++;
+		return;
+	}
 	rig_forget(rig, n);
 	rig->gone++;
+}
+
+static inline void rig_on_told(void *cookie, struct notify *n)
+{
+	struct rig *rig = cookie;
+
+	assert_true(rig->tracks);
+	assert_ptr_equal(n->owner, rig);
+	assert_false(rig_waits(rig, n));
+	rig->told++;
 }
 
 static inline void rig_on_ready(void *cookie, const struct connection *c)
@@ -267,6 +297,7 @@ static inline void rig_on_closed(void *cookie, struct connection *c,
 static const struct connection_handler rig_handler = {
     .notify = rig_on_notify,
     .gone = rig_on_gone,
+    .told = rig_on_told,
     .ready = rig_on_ready,
     .closed = rig_on_closed,
 };
@@ -430,6 +461,8 @@ static inline void rig_fini(struct rig *rig)
 		connection_close(rig->connection, CONNECTION_END_DRAIN);
 	assert_int_equal(rig->n_waiting, 0);
 	assert_int_equal(rig->answered + rig->gone, rig->notified);
+	if (rig->tracks)
+		assert_int_equal(rig->told + rig->untold, rig->answered);
 	rig_client_fini(&rig->client);
 	free(rig->buffers.input);
 	free(rig->buffers.output);
