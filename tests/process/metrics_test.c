@@ -120,9 +120,10 @@ static void test_connections_are_counted(void **state)
 	struct pollfd p;
 
 	assert_true(spop_client_connect(&silent, a->socket));
+	/* The agent counts behind its answer, which we have. */
+	expect_sample_soon(a, P "connections{state=\"ready\"}", 1);
 	expect_sample_soon(a, P "connections{state=\"hello\"}", 1);
-	expect_sample(a, P "connections{state=\"ready\"}", 1);
-	expect_sample(a, P "engines", 1);
+	expect_sample_soon(a, P "engines", 1);
 	assert_true(spop_client_connect(&rude, a->socket));
 	/* A frame of four bytes, of no type that there is. */
 	assert_int_equal(send(rude.fd, "\0\0\0\4\377\377\377\377", 8, 0), 8);
@@ -131,10 +132,10 @@ static void test_connections_are_counted(void **state)
 	spop_client_close(&rude);
 	expect_sample_soon(a, P "connections_closed_total{end=\"protocol\"}",
 	                   1);
-	expect_sample(a,
-	              P "protocol_errors_total{status=\"invalid frame "
-	                "received\"}",
-	              1);
+	expect_sample_soon(a,
+	                   P "protocol_errors_total{status=\"invalid frame "
+	                     "received\"}",
+	                   1);
 	expect_sample(a, P "connections_opened_total", 3);
 	spop_client_close(&silent);
 	rig_closed(c);
