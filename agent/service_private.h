@@ -1,5 +1,6 @@
 /* agent/service_private.h: what the files of the service share: service.c (from
- * a NOTIFY to its ACK) and service_wait.c (those that wait for another). */
+ * a NOTIFY to its ACK), service_reply.c (the ACK) and service_wait.c (those
+ * that wait for another). */
 #ifndef AGENT_SERVICE_PRIVATE_H
 #define AGENT_SERVICE_PRIVATE_H
 
@@ -71,6 +72,19 @@ void service_list_remove(struct pending *p);
 
 /* Gives the exchange an event and carries out what it says. May free `p`. */
 void service_step(struct pending *p, const struct exchange_event *event);
+
+/* --- service_reply.c --- */
+
+/* Whether a lock goes with it, which has to be given back if it does not go
+ * out. */
+bool service_reply_grants(const struct exchange_reply *reply);
+
+/* Counts, logs and sends `reply`; false when it cannot go out. One that grants
+ * is tracked. `policy` and `record_key` may be NULL. */
+bool service_reply(struct service *s, struct notify *n,
+                   const struct policy *policy,
+                   const struct exchange_reply *reply,
+                   const uint8_t *record_key);
 
 /* --- service_wait.c --- */
 
