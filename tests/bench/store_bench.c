@@ -15,7 +15,12 @@
 
 #include "agent/store/store.h"
 
-enum { AT_ONCE_MAX = 1024, TTL_MS = 24 * 3600 * 1000, LOCK_MS = 60 * 1000 };
+enum {
+	AT_ONCE_MAX = 1024,
+	TURNS_BETWEEN = 4, /* a claim and its settle */
+	TTL_MS = 24 * 3600 * 1000,
+	LOCK_MS = 60 * 1000,
+};
 
 static const char key_text[] = "8e03978e-40d5-43dd-bc93-6894a57f9324";
 
@@ -37,7 +42,7 @@ struct bench {
 	struct ev_loop *loop;
 	struct store *store;
 	struct store_client *client;
-	struct request requests[AT_ONCE_MAX];
+	struct request requests[(TURNS_BETWEEN + 1) * AT_ONCE_MAX];
 	unsigned long outstanding;
 	unsigned long results[RECORD_ABSENT + 1];
 	unsigned long failures;
@@ -123,19 +128,21 @@ static void settle(struct bench *b, struct request *r)
 	submit(b, r);
 }
 
-/* First requests from..to: a turn of claims, then a turn of their settles. */
+/* First requests from..to. As under load, each turn claims some, and settles
+ * those that were claimed a few turns ago. */
 static void execute(struct bench *b, uint64_t from, uint64_t to)
 {
-	while (from < to) {
-		unsigned long n = 0;
+	const uint64_t lag = TURNS_BETWEEN * b->at_once;
+	const uint64_t ring = lag + b->at_once;
 
-		for (; n < b->at_once && from + n < to; n++)
-			claim(b, &b->requests[n], from + n);
+	for (uint64_t at = from; at < to + lag; at += b->at_once) {
+		for (uint64_t n = at; n < at + b->at_once; n++) {
+			if (n >= from + lag && n < to + lag)
+				settle(b, &b->requests[(n - lag) % ring]);
+			if (n < to)
+				claim(b, &b->requests[n % ring], n);
+		}
 		ev_run(b->loop, 0);
-		for (unsigned long i = 0; i < n; i++)
-			settle(b, &b->requests[i]);
-		ev_run(b->loop, 0);
-		from += n;
 	}
 }
 
@@ -226,7 +233,7 @@ static int run(struct bench *b)
 	    .driver = "lmdb",
 	    .path = b->path,
 	    .durability = b->durability,
-	    .max_size = (uint64_t)64 << 30,
+	    .max_size = (uint64_t)16 << 30,
 	    .now_ms = now_ms,
 	};
 	char text[256];
