@@ -9,11 +9,11 @@
  * for a disk, a loop that finds nobody writing writes itself.
  *
  * lmdb_file.c opens and maps the files, lmdb_index.c leads from a record key to
- * its record, lmdb_tree.c knows what a record is and lmdb_change.c what becomes
- * of the index with it, lmdb_commit.c changes them, lmdb_writer.c says who does
- * and tells the loops, lmdb.c is the loops' side, lmdb_scan.c a tool's. Not
- * twice on one directory in one process (LMDB's own rule); several processes
- * are fine.
+ * its record, lmdb_value.c knows its bytes, lmdb_tree.c what becomes of it and
+ * lmdb_change.c what of the index with it, lmdb_commit.c changes them,
+ * lmdb_writer.c says who does and tells the loops, lmdb.c is the loops' side,
+ * lmdb_scan.c a tool's. Not twice on one directory in one process (LMDB's own
+ * rule); several processes are fine.
  *
  * With durability none the files may be damaged when the machine itself goes
  * down: LMDB's pages reach the disk in any order. */

@@ -132,6 +132,7 @@ static int transact(struct lmdb_store *store, size_t from, size_t to,
 	struct lmdb_tree tree = {
 	    .file = &store->file,
 	    .changes = &store->changes,
+	    .room = &store->record_room,
 	};
 	struct lmdb_swept swept = {.visited = 0};
 	int rc = lmdb_file_write(&store->file, &tree.txn);

@@ -95,6 +95,7 @@ struct lmdb_store {
 
 	/* Of whoever is `writing`. */
 	struct lmdb_tree_changes changes;
+	struct lmdb_room record_room;
 	bool sweep_more; /* more was due at the last sweep */
 	uint64_t swept_at_ms;
 	bool room;     /* the last sweep left some, or nothing was due */

@@ -7,8 +7,6 @@
 enum {
 	NUMBER_SIZE = 8,
 	EXPIRY_KEY_SIZE = 2 * NUMBER_SIZE,
-	/* In front of the response. */
-	PREFIX_MAX = RECORD_KEY_SIZE + 2 + RECORD_HEAD_MAX,
 	/* A record that cannot be read is never removed, but looked at again:
 	 * the agent that wrote it may have come back by then. */
 	UNREADABLE_AGAIN_MS = 24 * 3600 * 1000,
@@ -54,28 +52,6 @@ static bool read_number(MDB_val v, uint64_t *ret_value)
 
 /* --- records ------------------------------------------------------------ */
 
-/* Takes a value of `records` apart; the health stays NONE when it is whole. */
-static enum reason read_value(MDB_val value, struct spoe_span *ret_key,
-                              struct record *ret_record)
-{
-	struct spoe_reader r = spoe_reader(span_of(value));
-	struct spoe_span head;
-	uint16_t head_size;
-	size_t response_size;
-	enum reason health;
-
-	if (!spoe_reader_bytes(&r, RECORD_KEY_SIZE, ret_key) ||
-	    !spoe_reader_u16(&r, &head_size) ||
-	    !spoe_reader_bytes(&r, head_size, &head))
-		return REASON_RECORD_CORRUPT;
-	health = record_decode_head(head, ret_record, &response_size);
-	if (health == REASON_NONE && response_size != r.left)
-		return REASON_RECORD_CORRUPT;
-	if (health == REASON_NONE)
-		ret_record->response = spoe_span(r.at, r.left);
-	return health;
-}
-
 static int get_value(const struct lmdb_tree *tree, uint64_t number,
                      MDB_val *ret_value)
 {
@@ -108,7 +84,8 @@ int lmdb_tree_get(const struct lmdb_tree *tree, uint64_t number,
 	if (rc != 0)
 		return rc;
 	*ret_entry = (struct lmdb_entry){.number = number};
-	ret_entry->health = read_value(value, &own_key, &ret_entry->record);
+	ret_entry->health =
+	    lmdb_value_read(span_of(value), &own_key, &ret_entry->record);
 	if (ret_entry->health == REASON_NONE &&
 	    memcmp(own_key.data, record_key, RECORD_KEY_SIZE) != 0)
 		ret_entry->health = REASON_RECORD_CORRUPT;
@@ -161,6 +138,20 @@ void lmdb_tree_check(struct lmdb_entry *entry)
 		entry->health = record_check_response(entry->record.response);
 }
 
+/* Bytes for the value of a record. What is appended although it is no lock was
+ * settled long ago: nothing to learn from. */
+static size_t size_with_room(struct lmdb_tree *tree, size_t size,
+                             const struct record *record, bool appended)
+{
+	const size_t page_size = tree->file->page_size;
+
+	if (lmdb_value_may_have_room(record, record->response.size))
+		return lmdb_room_for(tree->room, size, page_size);
+	if (!appended)
+		lmdb_room_learn(tree->room, size, page_size);
+	return size;
+}
+
 /* Puts a record. Its spans may borrow from the value it replaces, but for the
  * response. */
 static int put_record(struct lmdb_tree *tree, uint64_t number,
@@ -168,28 +159,19 @@ static int put_record(struct lmdb_tree *tree, uint64_t number,
                       unsigned flags)
 {
 	const struct number n = number_of(number);
-	uint8_t bytes[RECORD_HEAD_MAX];
-	struct spoe_writer head = spoe_writer(bytes, sizeof(bytes));
-	struct spoe_writer w;
+	struct lmdb_value value;
 	MDB_val key = val(n.bytes, sizeof(n.bytes));
-	MDB_val value;
-	bool fits = record_encode_head(&head, record);
+	MDB_val place;
 	int rc;
 
-	assert(fits);
-	value =
-	    val(NULL, RECORD_KEY_SIZE + 2 + head.size + record->response.size);
-	rc = mdb_put(tree->txn, tree->file->records, &key, &value,
+	lmdb_value_init(&value, record_key, record);
+	place = val(NULL, size_with_room(tree, value.size, record,
+	                                 (flags & MDB_APPEND) != 0));
+	rc = mdb_put(tree->txn, tree->file->records, &key, &place,
 	             flags | MDB_RESERVE);
-	if (rc != 0)
-		return rc;
-	w = spoe_writer(value.mv_data, value.mv_size);
-	fits = spoe_writer_bytes(&w, spoe_span(record_key, RECORD_KEY_SIZE)) &&
-	       spoe_writer_u16(&w, (uint16_t)head.size) &&
-	       spoe_writer_bytes(&w, spoe_span(bytes, head.size)) &&
-	       spoe_writer_bytes(&w, record->response);
-	assert(fits && w.size == value.mv_size);
-	return 0;
+	if (rc == 0)
+		lmdb_value_write(&value, place.mv_data, place.mv_size);
+	return rc;
 }
 
 /* Puts one more record, and leads its key to it. */
@@ -347,6 +329,7 @@ static int release(struct lmdb_tree *tree, const struct record_op *op,
 	MDB_val key = val(n.bytes, sizeof(n.bytes));
 
 	forget_number(tree, op->record_key, number);
+	lmdb_room_learn(tree->room, 0, tree->file->page_size);
 	return mdb_del(tree->txn, tree->file->records, &key, NULL);
 }
 
@@ -401,7 +384,8 @@ static int visit_record(struct lmdb_tree *tree, MDB_cursor *cursor,
 {
 	struct record record;
 	struct spoe_span record_key;
-	enum reason health = read_value(value, &record_key, &record);
+	enum reason health =
+	    lmdb_value_read(span_of(value), &record_key, &record);
 
 	swept->visited++;
 	if (health != REASON_NONE)
@@ -525,7 +509,8 @@ int lmdb_tree_walk(const struct lmdb_tree *tree, uint64_t *number, size_t limit,
 		struct record record;
 		struct spoe_span record_key = spoe_span(NULL, 0);
 
-		if (read_value(value, &record_key, &record) != REASON_NONE)
+		if (lmdb_value_read(span_of(value), &record_key, &record) !=
+		    REASON_NONE)
 			record = (struct record){.state = RECORD_NONE};
 		if (!read_number(key, number)) {
 			rc = MDB_CORRUPTED;

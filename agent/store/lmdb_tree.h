@@ -1,7 +1,7 @@
 /* agent/store/lmdb_tree.h: what is in the trees of a store, and how each
  * operation changes them inside one transaction.
  *
- *     records: number u64 -> record key, head size u16, head, response
+ *     records: number u64 -> record (lmdb_value.h)
  *     expiry:  time u64 (ms), block u64 -> nothing
  *
  * Big-endian. What a write costs is the pages it touches. Record keys are
@@ -19,6 +19,7 @@
 
 #include "agent/core/record_op.h"
 #include "agent/store/lmdb_file.h"
+#include "agent/store/lmdb_value.h"
 
 enum {
 	LMDB_TREE_BLOCK = 64,
@@ -49,7 +50,9 @@ struct lmdb_tree_changes {
 struct lmdb_tree {
 	MDB_txn *txn;
 	const struct lmdb_file *file;
-	struct lmdb_tree_changes *changes; /* to write */
+	/* To write. */
+	struct lmdb_tree_changes *changes;
+	struct lmdb_room *room;
 	/* private */
 	uint64_t time_ms; /* of the last entry made in `expiry` */
 	uint64_t block;

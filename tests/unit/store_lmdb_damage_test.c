@@ -67,35 +67,100 @@ static void expect_health(struct rig *rig, uint64_t n, uint64_t owner,
 	    health);
 }
 
-static void every_damaged_byte_of_a_lock_is_seen(void **state)
+enum { LOCK_SIZE = HEAD_AT + RECORD_HEAD_MAX - 255 + 23 };
+
+static void every_damaged_byte_is_seen(struct rig *rig)
 {
-	struct rig rig;
 	struct places p;
 
-	(void)state;
-	rig_init(&rig);
-	rig_open(&rig);
-	assert_int_equal(rig_claim(&rig, 1, 11), RECORD_GRANTED);
-	assert_int_equal(rig_claim(&rig, 2, 12), RECORD_GRANTED);
-	find_places(&rig, 1, HEAD_AT + RECORD_HEAD_MAX - 255 + 23, &p);
+	assert_int_equal(rig_claim(rig, 1, 11), RECORD_GRANTED);
+	assert_int_equal(rig_claim(rig, 2, 12), RECORD_GRANTED);
+	find_places(rig, 1, LOCK_SIZE, &p);
 	for (size_t i = 0; i < p.size; i++) {
 		const uint8_t bits = (uint8_t)(1 << i % 8);
 		const bool version = i == HEAD_AT && bits > 1;
 
 		flip(&p, i, bits);
-		expect_health(&rig, 1, 11,
+		expect_health(rig, 1, 11,
 		              version ? REASON_RECORD_VERSION
 		                      : REASON_RECORD_CORRUPT);
 		assert_int_equal(
-		    rig_health(&rig, rig_claim_op(1, 99, RIG_NOW * 2)),
+		    rig_health(rig, rig_claim_op(1, 99, RIG_NOW * 2)),
 		    version ? REASON_RECORD_VERSION : REASON_RECORD_CORRUPT);
 		flip(&p, i, bits);
 	}
-	assert_true(store_healthy(rig.store));
-	assert_int_equal(rig_claim(&rig, 2, 13), RECORD_FOUND);
+	assert_true(store_healthy(rig->store));
+	assert_int_equal(rig_claim(rig, 2, 13), RECORD_FOUND);
+	close(p.fd);
+}
+
+static void every_damaged_byte_of_a_lock_is_seen(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig);
+	rig_open(&rig);
+	every_damaged_byte_is_seen(&rig);
 	assert_int_equal(rig_settle(&rig, 1, 11, RECORD_NONE, RIG_NO_RESPONSE),
 	                 RECORD_SETTLED);
+	rig_fini(&rig);
+}
+
+/* Settles until locks have room for such responses. */
+static void teach_room(struct rig *rig, struct spoe_span response)
+{
+	for (uint64_t n = 1000; n < 1200; n++) {
+		assert_int_equal(rig_claim(rig, n, n), RECORD_GRANTED);
+		assert_int_equal(rig_settle(rig, n, n, RECORD_STORED, response),
+		                 RECORD_SETTLED);
+	}
+}
+
+static void fill_room(struct rig *rig, size_t from, size_t to)
+{
+	struct places p;
+
+	find_places(rig, 1, to, &p);
+	for (size_t i = from; i < to; i++)
+		flip(&p, i, 0xee);
 	close(p.fd);
+}
+
+/* What is in the room is nobody's, and no response. */
+static void damage_is_seen_in_front_of_room(void **state)
+{
+	struct spoe_span response = rig_response(400, 1);
+	struct spoe_span other = rig_response(300, 2);
+	struct rig rig;
+	struct rig_call c;
+
+	(void)state;
+	rig_init(&rig);
+	rig_open(&rig);
+	teach_room(&rig, response);
+	every_damaged_byte_is_seen(&rig);
+	fill_room(&rig, LOCK_SIZE, LOCK_SIZE + response.size);
+	c = rig_do(&rig, rig_peek_op(1, RIG_NOW));
+	assert_int_equal(c.health, REASON_NONE);
+	assert_int_equal(c.found.state, RECORD_LOCKED);
+	assert_int_equal(c.found.response.size, 0);
+	rig_call_fini(&c);
+	assert_int_equal(rig_settle(&rig, 1, 11, RECORD_PENDING, other),
+	                 RECORD_SETTLED);
+	assert_int_equal(rig_result(&rig, rig_confirm_op(1, 11, RIG_NOW)),
+	                 RECORD_SETTLED);
+	c = rig_do(&rig, rig_peek_op(1, RIG_NOW));
+	assert_true(spoe_span_equal(c.found.response, other));
+	rig_call_fini(&c);
+	/* Its neighbour kept its lock, and has room, too. */
+	assert_int_equal(rig_settle(&rig, 2, 12, RECORD_STORED, response),
+	                 RECORD_SETTLED);
+	c = rig_do(&rig, rig_peek_op(2, RIG_NOW));
+	assert_true(spoe_span_equal(c.found.response, response));
+	rig_call_fini(&c);
+	rig_response_free(response);
+	rig_response_free(other);
 	rig_fini(&rig);
 }
 
@@ -112,7 +177,7 @@ static void every_damaged_byte_of_a_response_is_seen(void **state)
 	assert_int_equal(rig_claim(&rig, 1, 11), RECORD_GRANTED);
 	assert_int_equal(rig_settle(&rig, 1, 11, RECORD_STORED, response),
 	                 RECORD_SETTLED);
-	head = HEAD_AT + RECORD_HEAD_MAX - 255 + 23;
+	head = LOCK_SIZE;
 	find_places(&rig, 1, head + response.size, &p);
 	for (size_t i = head; i < p.size; i++) {
 		flip(&p, i, 0x10);
@@ -216,6 +281,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_damaged_byte_of_a_lock_is_seen),
+	    cmocka_unit_test(damage_is_seen_in_front_of_room),
 	    cmocka_unit_test(every_damaged_byte_of_a_response_is_seen),
 	    cmocka_unit_test(a_misleading_index_is_seen),
 	    cmocka_unit_test(a_newer_record_is_left_alone),
