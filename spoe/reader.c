@@ -1,46 +1,5 @@
 #include "spoe/reader.h"
 
-/* `size` is a constant at every call, so this unrolls. */
-static inline bool big_endian(struct spoe_reader *r, size_t size,
-                              uint64_t *ret_value)
-{
-	uint64_t value = 0;
-
-	if (r->left < size)
-		return false;
-	for (size_t i = 0; i < size; i++)
-		value = value << 8 | r->at[i];
-	r->at += size;
-	r->left -= size;
-	*ret_value = value;
-	return true;
-}
-
-bool spoe_reader_u16(struct spoe_reader *r, uint16_t *ret_value)
-{
-	uint64_t value;
-
-	if (!big_endian(r, sizeof(*ret_value), &value))
-		return false;
-	*ret_value = (uint16_t)value;
-	return true;
-}
-
-bool spoe_reader_u32(struct spoe_reader *r, uint32_t *ret_value)
-{
-	uint64_t value;
-
-	if (!big_endian(r, sizeof(*ret_value), &value))
-		return false;
-	*ret_value = (uint32_t)value;
-	return true;
-}
-
-bool spoe_reader_u64(struct spoe_reader *r, uint64_t *ret_value)
-{
-	return big_endian(r, sizeof(*ret_value), ret_value);
-}
-
 /* The first byte brings 4 bits, those that follow 7 each, and each one that is
  * followed by another counts its top bit as value too. */
 size_t spoe_reader_long_varint(struct spoe_span bytes, uint64_t *ret_value)

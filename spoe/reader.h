@@ -6,6 +6,8 @@
 #ifndef SPOE_READER_H
 #define SPOE_READER_H
 
+#include <endian.h>
+
 #include "spoe/span.h"
 
 struct spoe_reader {
@@ -33,8 +35,8 @@ static inline bool spoe_reader_rewind(struct spoe_reader *r, size_t left)
 	return false;
 }
 
-/* The functions that a message is walked with are here to be inlined: one walk
- * calls them a few dozen times. */
+/* What items are made of is here to be inlined: a message and a record have a
+ * few dozen each. */
 static inline bool spoe_reader_u8(struct spoe_reader *r, uint8_t *ret_value)
 {
 	if (r->left == 0)
@@ -44,10 +46,48 @@ static inline bool spoe_reader_u8(struct spoe_reader *r, uint8_t *ret_value)
 	return true;
 }
 
+/* `size` bytes, at least one, copied to *ret_bytes. */
+static inline bool spoe_reader_copy(struct spoe_reader *r, void *ret_bytes,
+                                    size_t size)
+{
+	if (size > r->left)
+		return false;
+	memcpy(ret_bytes, r->at, size);
+	r->at += size;
+	r->left -= size;
+	return true;
+}
+
 /* Big-endian, as everywhere on the wire and in the record. */
-bool spoe_reader_u16(struct spoe_reader *r, uint16_t *ret_value);
-bool spoe_reader_u32(struct spoe_reader *r, uint32_t *ret_value);
-bool spoe_reader_u64(struct spoe_reader *r, uint64_t *ret_value);
+static inline bool spoe_reader_u16(struct spoe_reader *r, uint16_t *ret_value)
+{
+	uint16_t wire;
+
+	if (!spoe_reader_copy(r, &wire, sizeof(wire)))
+		return false;
+	*ret_value = be16toh(wire);
+	return true;
+}
+
+static inline bool spoe_reader_u32(struct spoe_reader *r, uint32_t *ret_value)
+{
+	uint32_t wire;
+
+	if (!spoe_reader_copy(r, &wire, sizeof(wire)))
+		return false;
+	*ret_value = be32toh(wire);
+	return true;
+}
+
+static inline bool spoe_reader_u64(struct spoe_reader *r, uint64_t *ret_value)
+{
+	uint64_t wire;
+
+	if (!spoe_reader_copy(r, &wire, sizeof(wire)))
+		return false;
+	*ret_value = be64toh(wire);
+	return true;
+}
 
 /* A varint of two bytes or more at the front of `bytes`: how many bytes it
  * takes, 0 when it is refused. */

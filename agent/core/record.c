@@ -48,24 +48,13 @@ bool record_encode_head(struct spoe_writer *w, const struct record *record)
 	    spoe_writer_u64(w, record->expires_ms) &&
 	    spoe_writer_u64(w, record->settled_ms) &&
 	    spoe_writer_u64(w, record->forget_ms) &&
-	    spoe_writer_bytes(
-		w, spoe_span(record->fingerprint, RECORD_FINGERPRINT_SIZE)) &&
-	    spoe_writer_bytes(w, spoe_span(record->owner, RECORD_OWNER_SIZE)) &&
+	    spoe_writer_copy(w, record->fingerprint, RECORD_FINGERPRINT_SIZE) &&
+	    spoe_writer_copy(w, record->owner, RECORD_OWNER_SIZE) &&
 	    spoe_writer_u32(w, (uint32_t)record->response.size) &&
 	    spoe_writer_bytes(w, record->key) && record_sign(w, start))
 		return true;
 	w->size = start;
 	return false;
-}
-
-static bool read_bytes(struct spoe_reader *r, uint8_t *ret_bytes, size_t size)
-{
-	struct spoe_span bytes;
-
-	if (!spoe_reader_bytes(r, size, &bytes))
-		return false;
-	memcpy(ret_bytes, bytes.data, size);
-	return true;
 }
 
 /* The fields behind the version byte, up to the CRC. */
@@ -82,8 +71,9 @@ static bool read_head(struct spoe_reader *r, struct record *record,
 	    !spoe_reader_u64(r, &record->expires_ms) ||
 	    !spoe_reader_u64(r, &record->settled_ms) ||
 	    !spoe_reader_u64(r, &record->forget_ms) ||
-	    !read_bytes(r, record->fingerprint, RECORD_FINGERPRINT_SIZE) ||
-	    !read_bytes(r, record->owner, RECORD_OWNER_SIZE) ||
+	    !spoe_reader_copy(r, record->fingerprint,
+	                      RECORD_FINGERPRINT_SIZE) ||
+	    !spoe_reader_copy(r, record->owner, RECORD_OWNER_SIZE) ||
 	    !spoe_reader_u32(r, ret_response_size) ||
 	    !spoe_reader_bytes(r, key_size, &record->key))
 		return false;

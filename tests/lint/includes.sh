@@ -19,7 +19,7 @@ BEGIN {
 
 	# The pure layers: what of the system they may see. For the others:
 	# libraries that belong to one place only.
-	pure = "^<(assert|ctype|inttypes|limits|stdbool|stddef|stdint|string)\\.h>"
+	pure = "^<(assert|ctype|endian|inttypes|limits|stdbool|stddef|stdint|string)\\.h>"
 	system_["spoe"] = pure
 	system_["core"] = pure "|^<(stdlib|strings)\\.h>|^<openssl/|^<isa-l|^<jansson"
 	system_["store"] = system_["redis"] = system_["net"] = system_["shell"] = "."
