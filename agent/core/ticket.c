@@ -16,40 +16,53 @@ _Static_assert(BYTES % 3 == 0 && BYTES / 3 * 4 == TICKET_TEXT_SIZE,
 static const char alphabet[64] = {
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"};
 
-/* The values of the base64url characters (RFC 4648 section 5). */
-enum { NO = 0x40 }; /* none of them */
-static const uint8_t values[128] = {
-    NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO,
-    NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO, NO,
-    NO, NO, NO, NO, NO, NO, NO, 62, NO, NO, 52, 53, 54, 55, 56, 57, 58, 59, 60,
-    61, NO, NO, NO, NO, NO, NO, NO, 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10,
-    11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, NO, NO, NO, NO,
-    63, NO, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42,
-    43, 44, 45, 46, 47, 48, 49, 50, 51, NO, NO, NO, NO, NO,
+/* The values of these characters (RFC 4648 section 5), each with a bit that
+ * other characters lack. */
+enum { IS = 1u << 6, VALUE = IS - 1 };
+static const uint8_t values[UINT8_MAX + 1] = {
+    0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,
+    0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,
+    0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,
+    0,   0,   0,   126, 0,   0,   116, 117, 118, 119, 120, 121, 122, 123,
+    124, 125, 0,   0,   0,   0,   0,   0,   0,   64,  65,  66,  67,  68,
+    69,  70,  71,  72,  73,  74,  75,  76,  77,  78,  79,  80,  81,  82,
+    83,  84,  85,  86,  87,  88,  89,  0,   0,   0,   0,   127, 0,   90,
+    91,  92,  93,  94,  95,  96,  97,  98,  99,  100, 101, 102, 103, 104,
+    105, 106, 107, 108, 109, 110, 111, 112, 113, 114, 115,
 };
 
-static uint32_t value_of(uint8_t c)
+static void base64_encode(const uint8_t bytes[BYTES],
+                          char ret_text[TICKET_TEXT_SIZE])
 {
-	return c < sizeof(values) ? values[c] : NO;
+	for (size_t i = 0; i < BYTES; i += 3) {
+		const uint32_t group = (uint32_t)bytes[i] << 16 |
+		                       (uint32_t)bytes[i + 1] << 8 |
+		                       bytes[i + 2];
+
+		*ret_text++ = alphabet[group >> 18];
+		*ret_text++ = alphabet[group >> 12 & VALUE];
+		*ret_text++ = alphabet[group >> 6 & VALUE];
+		*ret_text++ = alphabet[group & VALUE];
+	}
 }
 
-static bool base64_decode(struct spoe_span text, uint8_t ret_bytes[BYTES])
+static bool base64_decode(const uint8_t text[TICKET_TEXT_SIZE],
+                          uint8_t ret_bytes[BYTES])
 {
-	uint32_t all = 0;
+	uint8_t all = IS;
 
 	for (size_t i = 0; i < TICKET_TEXT_SIZE; i += 4) {
-		const uint32_t a = value_of(text.data[i]);
-		const uint32_t b = value_of(text.data[i + 1]);
-		const uint32_t c = value_of(text.data[i + 2]);
-		const uint32_t d = value_of(text.data[i + 3]);
-		const uint32_t group = a << 18 | b << 12 | c << 6 | d;
+		const uint32_t a = values[text[i]];
+		const uint32_t b = values[text[i + 1]];
+		const uint32_t c = values[text[i + 2]];
+		const uint32_t d = values[text[i + 3]];
 
-		all |= a | b | c | d;
-		*ret_bytes++ = (uint8_t)(group >> 16);
-		*ret_bytes++ = (uint8_t)(group >> 8);
-		*ret_bytes++ = (uint8_t)group;
+		all &= a & b & c & d;
+		*ret_bytes++ = (uint8_t)(a << 2 | (b & VALUE) >> 4);
+		*ret_bytes++ = (uint8_t)(b << 4 | (c & VALUE) >> 2);
+		*ret_bytes++ = (uint8_t)(c << 6 | (d & VALUE));
 	}
-	return (all & NO) == 0;
+	return all == IS;
 }
 
 void ticket_encode(const struct ticket *ticket, char ret_text[TICKET_TEXT_SIZE])
@@ -61,41 +74,31 @@ void ticket_encode(const struct ticket *ticket, char ret_text[TICKET_TEXT_SIZE])
 	done = spoe_writer_u8(&w, VERSION) &&
 	       spoe_writer_u8(&w, ticket->head ? FLAG_HEAD : 0) &&
 	       spoe_writer_u32(&w, ticket->policy_id) &&
-	       spoe_writer_bytes(
-		   &w, spoe_span(ticket->owner, sizeof(ticket->owner))) &&
-	       spoe_writer_bytes(&w, spoe_span(ticket->record_key,
-	                                       sizeof(ticket->record_key)));
+	       spoe_writer_copy(&w, ticket->owner, sizeof(ticket->owner)) &&
+	       spoe_writer_copy(&w, ticket->record_key,
+	                        sizeof(ticket->record_key));
 	assert(done && w.size == BYTES);
-	for (size_t i = 0; i < BYTES; i += 3) {
-		uint32_t group = (uint32_t)bytes[i] << 16 |
-		                 (uint32_t)bytes[i + 1] << 8 | bytes[i + 2];
-
-		for (unsigned shift = 24; shift > 0; shift -= 6)
-			*ret_text++ = alphabet[group >> (shift - 6) & 63];
-	}
+	base64_encode(bytes, ret_text);
 }
 
 bool ticket_decode(struct spoe_span text, struct ticket *ret_ticket)
 {
-	uint8_t bytes[BYTES] = {0};
+	uint8_t bytes[BYTES];
 	struct spoe_reader r = spoe_reader(spoe_span(bytes, sizeof(bytes)));
-	struct spoe_span owner, record_key;
+	struct ticket ticket;
 	uint8_t version, flags;
-	uint32_t policy;
 
-	if (text.size != TICKET_TEXT_SIZE || !base64_decode(text, bytes))
+	if (text.size != TICKET_TEXT_SIZE || !base64_decode(text.data, bytes))
 		return false;
 	if (!spoe_reader_u8(&r, &version) || version != VERSION)
 		return false;
 	if (!spoe_reader_u8(&r, &flags) || (flags & ~FLAG_HEAD) != 0)
 		return false;
-	if (!spoe_reader_u32(&r, &policy) ||
-	    !spoe_reader_bytes(&r, RECORD_OWNER_SIZE, &owner) ||
-	    !spoe_reader_bytes(&r, RECORD_KEY_SIZE, &record_key))
+	ticket.head = (flags & FLAG_HEAD) != 0;
+	if (!spoe_reader_u32(&r, &ticket.policy_id) ||
+	    !spoe_reader_copy(&r, ticket.owner, sizeof(ticket.owner)) ||
+	    !spoe_reader_copy(&r, ticket.record_key, sizeof(ticket.record_key)))
 		return false;
-	ret_ticket->policy_id = policy;
-	ret_ticket->head = (flags & FLAG_HEAD) != 0;
-	memcpy(ret_ticket->owner, owner.data, owner.size);
-	memcpy(ret_ticket->record_key, record_key.data, record_key.size);
+	*ret_ticket = ticket;
 	return true;
 }
