@@ -9,6 +9,8 @@
 /* The whole state; all threads share it, so that none sees a time another has
  * left behind. */
 static _Atomic int64_t offset_ns = CLOCK_OFFSET_NONE;
+/* The time since boot when the wall clock was last looked at. */
+static _Atomic int64_t looked_ns = -CLOCK_LOOK_NS;
 
 static int64_t read_ns(clockid_t id)
 {
@@ -26,7 +28,8 @@ static int64_t boot_ns(void)
 	return read_ns(CLOCK_BOOTTIME);
 }
 
-struct clock_moment clock_moment(void)
+/* Looks at the wall clock. Returns the time since boot. */
+static int64_t look_ns(void)
 {
 	int64_t offset = atomic_load_explicit(&offset_ns, memory_order_relaxed);
 	struct clock_reading reading;
@@ -42,9 +45,23 @@ struct clock_moment clock_moment(void)
 	         !atomic_compare_exchange_weak_explicit(
 		     &offset_ns, &offset, stepped, memory_order_relaxed,
 		     memory_order_relaxed));
+	/* Who sees that somebody has looked sees what came of it. */
+	atomic_store_explicit(&looked_ns, reading.boot_ns,
+	                      memory_order_release);
+	return reading.boot_ns;
+}
+
+struct clock_moment clock_moment(void)
+{
+	int64_t now_ns = boot_ns();
+
+	if (clock_step_due(
+		atomic_load_explicit(&looked_ns, memory_order_acquire), now_ns))
+		now_ns = look_ns();
 	return (struct clock_moment){
-	    .now_ms = clock_step_now_ms(stepped, reading),
-	    .monotonic_us = (uint64_t)(reading.boot_ns / 1000),
+	    .now_ms = clock_step_now_ms(
+		atomic_load_explicit(&offset_ns, memory_order_relaxed), now_ns),
+	    .monotonic_us = (uint64_t)(now_ns / 1000),
 	};
 }
 

@@ -6,8 +6,8 @@
 
 /* Unix time in ms that never goes back while the process lives: when the wall
  * clock is set back it runs on from where it was, so that no lock looks older
- * or younger than it is; when the wall clock is ahead it follows. Thread-safe,
- * no lock. */
+ * or younger than it is; when the wall clock is ahead it follows within a
+ * millisecond. Thread-safe, no lock. */
 uint64_t clock_now_ms(void);
 
 /* The same, and from the same reading the microseconds since some fixed point,

@@ -8,9 +8,15 @@
 #ifndef AGENT_CLOCK_STEP_H
 #define AGENT_CLOCK_STEP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-enum { CLOCK_NS_PER_MS = 1000000 };
+enum {
+	CLOCK_NS_PER_MS = 1000000,
+	/* What is known of the wall clock counts for so long: as exactly as
+	 * Unix time is told, and seldom compared with how often it is asked. */
+	CLOCK_LOOK_NS = CLOCK_NS_PER_MS,
+};
 
 /* One reading of both clocks. Read `wall_ns` first: what passes between the
  * two readings then makes the offset smaller, which is forgotten at the next
@@ -23,6 +29,14 @@ struct clock_reading {
 /* Before the first reading. */
 #define CLOCK_OFFSET_NONE INT64_MIN
 
+/* Whether the wall clock is to be looked at again, `boot_ns` being the time
+ * since boot now and `looked_ns` when it last was. Who was restored on another
+ * machine may find the time since boot gone back. */
+static inline bool clock_step_due(int64_t looked_ns, int64_t boot_ns)
+{
+	return boot_ns < looked_ns || boot_ns - looked_ns >= CLOCK_LOOK_NS;
+}
+
 /* The offset after `reading`, given the one before it. */
 static inline int64_t clock_step(int64_t offset_ns,
                                  struct clock_reading reading)
@@ -32,11 +46,10 @@ static inline int64_t clock_step(int64_t offset_ns,
 	return seen_ns > offset_ns ? seen_ns : offset_ns;
 }
 
-/* Unix time in ms, with the offset that clock_step() gave for `reading`. */
-static inline uint64_t clock_step_now_ms(int64_t offset_ns,
-                                         struct clock_reading reading)
+/* Unix time in ms at `boot_ns`, with the offset that clock_step() gave last. */
+static inline uint64_t clock_step_now_ms(int64_t offset_ns, int64_t boot_ns)
 {
-	int64_t now_ns = reading.boot_ns + offset_ns;
+	int64_t now_ns = boot_ns + offset_ns;
 
 	return now_ns > 0 ? (uint64_t)(now_ns / CLOCK_NS_PER_MS) : 0;
 }

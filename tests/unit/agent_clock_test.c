@@ -47,7 +47,7 @@ static void tells_the_story(void **state)
 
 		print_message("%s\n", story[i].what);
 		offset = clock_step(offset, reading);
-		now = clock_step_now_ms(offset, reading);
+		now = clock_step_now_ms(offset, reading.boot_ns);
 		assert_int_equal(now, story[i].now_ms);
 		assert_int_equal(clock_step_ahead_ms(offset, reading),
 		                 story[i].ahead_ms);
@@ -84,7 +84,20 @@ static void a_clock_before_1970_is_zero(void **state)
 	int64_t offset = clock_step(CLOCK_OFFSET_NONE, reading);
 
 	(void)state;
-	assert_int_equal(clock_step_now_ms(offset, reading), 0);
+	assert_int_equal(clock_step_now_ms(offset, reading.boot_ns), 0);
+}
+
+static void looks_at_the_wall_clock_every_millisecond(void **state)
+{
+	(void)state;
+	assert_true(clock_step_due(-CLOCK_LOOK_NS, 0));
+	assert_false(clock_step_due(MS(500), MS(500)));
+	assert_false(clock_step_due(MS(500), MS(501) - 1));
+	assert_true(clock_step_due(MS(500), MS(501)));
+	assert_true(clock_step_due(MS(500), MS(3600000)));
+	/* The time since boot is another machine's. */
+	assert_true(clock_step_due(MS(500), MS(500) - 1));
+	assert_true(clock_step_due(MS(3600000), MS(500)));
 }
 
 static uint64_t wall_ms(void)
@@ -173,6 +186,7 @@ int main(void)
 	    cmocka_unit_test(tells_the_story),
 	    cmocka_unit_test(does_not_creep_ahead),
 	    cmocka_unit_test(a_clock_before_1970_is_zero),
+	    cmocka_unit_test(looks_at_the_wall_clock_every_millisecond),
 	    cmocka_unit_test(now_is_the_wall_clock),
 	    cmocka_unit_test(monotonic_moves),
 	    cmocka_unit_test(never_goes_back_between_threads),
