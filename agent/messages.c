@@ -167,12 +167,11 @@ static void read_arguments(struct message *m, struct spoe_message *source)
 
 void messages_read(struct spoe_span payload, struct message *ret_message)
 {
-	struct spoe_reader reader = spoe_reader(payload);
-	struct spoe_message source;
+	struct spoe_message source = spoe_message(payload);
 
 	_Static_assert(N_ARGUMENTS <= 32, "`seen` has a bit for every row");
 	memset(ret_message, 0, sizeof(*ret_message));
-	while (spoe_message_next(&reader, &source)) {
+	while (spoe_message_next(&source)) {
 		enum message_kind kind = message_kind(source.name);
 
 		if (kind == MESSAGE_NONE || ret_message->kind != MESSAGE_NONE) {

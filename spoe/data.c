@@ -42,8 +42,8 @@ static bool read_int64(struct spoe_reader *r, int64_t *ret_value)
 }
 
 /* May leave the cursor anywhere when it fails, but never touches *ret_data. */
-static bool read_value(struct spoe_reader *r, uint8_t head,
-                       struct spoe_data *ret_data)
+static inline bool read_value(struct spoe_reader *r, uint8_t head,
+                              struct spoe_data *ret_data)
 {
 	switch ((enum spoe_type)(head & TYPE_MASK)) {
 	case SPOE_TYPE_NULL:
@@ -70,14 +70,23 @@ static bool read_value(struct spoe_reader *r, uint8_t head,
 	return false; /* reserved: its size is not known */
 }
 
-bool spoe_data_read(struct spoe_reader *r, struct spoe_data *ret_data)
+static inline bool read_data(struct spoe_reader *r, struct spoe_data *ret_data)
 {
-	size_t left = r->left;
 	uint8_t head;
 
 	if (!spoe_reader_u8(r, &head) || !read_value(r, head, ret_data))
-		return spoe_reader_rewind(r, left);
+		return false;
 	ret_data->type = head & TYPE_MASK;
+	return true;
+}
+
+bool spoe_data_read(struct spoe_reader *r, struct spoe_data *ret_data)
+{
+	struct spoe_reader at = *r;
+
+	if (!read_data(&at, ret_data))
+		return false;
+	*r = at;
 	return true;
 }
 
@@ -152,11 +161,12 @@ bool spoe_data_uint(const struct spoe_data *data, uint64_t *ret_value)
 bool spoe_data_read_kv(struct spoe_reader *r, struct spoe_span *ret_name,
                        struct spoe_data *ret_value)
 {
-	size_t left = r->left;
+	struct spoe_reader at = *r;
 	struct spoe_span name;
 
-	if (!spoe_reader_string(r, &name) || !spoe_data_read(r, ret_value))
-		return spoe_reader_rewind(r, left);
+	if (!spoe_reader_string(&at, &name) || !read_data(&at, ret_value))
+		return false;
+	*r = at;
 	*ret_name = name;
 	return true;
 }

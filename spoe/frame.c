@@ -5,14 +5,15 @@
 bool spoe_frame_head_read(struct spoe_reader *r,
                           struct spoe_frame_head *ret_head)
 {
-	size_t left = r->left;
+	struct spoe_reader at = *r;
 	struct spoe_frame_head head;
 
-	if (!spoe_reader_u8(r, &head.type) ||
-	    !spoe_reader_u32(r, &head.flags) ||
-	    !spoe_reader_varint(r, &head.stream_id) ||
-	    !spoe_reader_varint(r, &head.frame_id))
-		return spoe_reader_rewind(r, left);
+	if (!spoe_reader_u8(&at, &head.type) ||
+	    !spoe_reader_u32(&at, &head.flags) ||
+	    !spoe_reader_varint(&at, &head.stream_id) ||
+	    !spoe_reader_varint(&at, &head.frame_id))
+		return false;
+	*r = at;
 	*ret_head = head;
 	return true;
 }

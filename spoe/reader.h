@@ -23,18 +23,6 @@ static inline struct spoe_reader spoe_reader(struct spoe_span span)
 	return (struct spoe_reader){.at = span.data, .left = span.size};
 }
 
-/* Back to where `left` bytes were left; returns false. What is made of several
- * items goes back so when one of them is missing: in place, because a copy of
- * the cursor costs more than the item. */
-static inline bool spoe_reader_rewind(struct spoe_reader *r, size_t left)
-{
-	/* An empty reader may have no bytes to point at. */
-	if (left > r->left)
-		r->at -= left - r->left;
-	r->left = left;
-	return false;
-}
-
 /* What items are made of is here to be inlined: a message and a record have a
  * few dozen each. */
 static inline bool spoe_reader_u8(struct spoe_reader *r, uint8_t *ret_value)
@@ -89,27 +77,33 @@ static inline bool spoe_reader_u64(struct spoe_reader *r, uint64_t *ret_value)
 	return true;
 }
 
-/* A varint of two bytes or more at the front of `bytes`: how many bytes it
- * takes, 0 when it is refused. */
-size_t spoe_reader_long_varint(struct spoe_span bytes, uint64_t *ret_value);
+/* A varint at the front of some bytes. */
+struct spoe_varint {
+	uint64_t value;
+	size_t size; /* bytes it takes; 0 when it is refused */
+};
+
+/* One of two bytes or more. `bytes` has one at least. */
+struct spoe_varint spoe_reader_long_varint(struct spoe_span bytes);
 
 /* SPOE specification 3.1, "varint": the encoding of HAProxy's peers. More than
  * SPOE_VARINT_MAX bytes, or a value over 2^64 - 1, is refused. */
 static inline bool spoe_reader_varint(struct spoe_reader *r,
                                       uint64_t *ret_value)
 {
-	size_t size = 1;
+	struct spoe_varint varint = {.size = 1};
 
 	if (r->left == 0)
 		return false;
-	if (r->at[0] < 0xf0)
-		*ret_value = r->at[0];
-	else
-		size = spoe_reader_long_varint(spoe_span(r->at, r->left),
-		                               ret_value);
-	r->at += size;
-	r->left -= size;
-	return size > 0;
+	varint.value = r->at[0];
+	if (varint.value >= 0xf0)
+		varint = spoe_reader_long_varint(spoe_span(r->at, r->left));
+	if (varint.size == 0)
+		return false;
+	r->at += varint.size;
+	r->left -= varint.size;
+	*ret_value = varint.value;
+	return true;
 }
 
 /* `size` bytes as they are. */
@@ -129,13 +123,14 @@ static inline bool spoe_reader_bytes(struct spoe_reader *r, uint64_t size,
 static inline bool spoe_reader_string(struct spoe_reader *r,
                                       struct spoe_span *ret_string)
 {
-	size_t left = r->left;
+	struct spoe_reader at = *r;
 	uint64_t size;
 
-	if (spoe_reader_varint(r, &size) &&
-	    spoe_reader_bytes(r, size, ret_string))
-		return true;
-	return spoe_reader_rewind(r, left);
+	if (!spoe_reader_varint(&at, &size) ||
+	    !spoe_reader_bytes(&at, size, ret_string))
+		return false;
+	*r = at;
+	return true;
 }
 
 #endif

@@ -66,11 +66,10 @@ static uint64_t mix_data(uint64_t digest, const struct spoe_data *data)
 
 static uint64_t walk(uint64_t digest, struct spoe_span payload)
 {
-	struct spoe_reader r = spoe_reader(payload);
-	struct spoe_message message;
+	struct spoe_message message = spoe_message(payload);
 
 	assert(spoe_message_valid(payload));
-	while (spoe_message_next(&r, &message)) {
+	while (spoe_message_next(&message)) {
 		struct spoe_span name;
 		struct spoe_data value;
 		size_t args = 0;
@@ -80,7 +79,7 @@ static uint64_t walk(uint64_t digest, struct spoe_span payload)
 			digest = mix_data(mix_span(digest, name), &value);
 		assert(args == message.args);
 	}
-	assert(r.left == 0);
+	assert(message.rest.left == 0);
 	return digest;
 }
 
@@ -88,9 +87,8 @@ static uint64_t walk(uint64_t digest, struct spoe_span payload)
 static uint64_t answer(uint64_t digest, const struct spoe_session *s,
                        const struct spoe_event *event)
 {
-	struct spoe_reader r = spoe_reader(event->notify.payload);
 	uint8_t *room = malloc(ACK_ROOM);
-	struct spoe_message message;
+	struct spoe_message message = spoe_message(event->notify.payload);
 	struct spoe_ack a;
 	size_t size;
 
@@ -98,7 +96,7 @@ static uint64_t answer(uint64_t digest, const struct spoe_session *s,
 	assert(spoe_ack_begin(&a, s, event->notify.stream_id,
 	                      event->notify.frame_id,
 	                      spoe_writer(room, ACK_ROOM)));
-	while (spoe_message_next(&r, &message)) {
+	while (spoe_message_next(&message)) {
 		struct spoe_span name;
 		struct spoe_data value;
 

@@ -55,13 +55,12 @@ static void set(struct spoe_ack *ack, const char *name, const char *value)
 
 static void on_notify(void *cookie, struct notify *n, struct spoe_span payload)
 {
-	struct spoe_reader reader = spoe_reader(payload);
-	struct spoe_message message;
+	struct spoe_message message = spoe_message(payload);
 	struct spoe_ack ack;
 
 	(void)cookie;
 	notify_ack_begin(n, &ack);
-	while (spoe_message_next(&reader, &message)) {
+	while (spoe_message_next(&message)) {
 		struct spoe_span name;
 		struct spoe_data value;
 

@@ -15,12 +15,11 @@
 static void count(struct spoe_span payload, size_t *ret_messages,
                   size_t *ret_args)
 {
-	struct spoe_reader r = spoe_reader(payload);
-	struct spoe_message message;
+	struct spoe_message message = spoe_message(payload);
 	size_t skipped = 0;
 
 	*ret_messages = *ret_args = 0;
-	while (spoe_message_next(&r, &message)) {
+	while (spoe_message_next(&message)) {
 		struct spoe_span name;
 		struct spoe_data value;
 
@@ -29,7 +28,8 @@ static void count(struct spoe_span payload, size_t *ret_messages,
 			*ret_args += 1;
 		assert_false(spoe_message_arg(&message, &name, &value));
 	}
-	for (r = spoe_reader(payload); spoe_message_next(&r, &message);)
+	assert_false(spoe_message_next(&message));
+	for (message = spoe_message(payload); spoe_message_next(&message);)
 		skipped++;
 	assert_int_equal(skipped, *ret_messages);
 }
@@ -49,19 +49,18 @@ static void empty_list(void **state)
 static void message_without_arguments(void **state)
 {
 	struct spoe_span payload = PAYLOAD("\4ping\0");
-	struct spoe_reader r = spoe_reader(payload);
-	struct spoe_message message;
+	struct spoe_message message = spoe_message(payload);
 	struct spoe_span name;
 	struct spoe_data value;
 
 	(void)state;
 	assert_true(spoe_message_valid(payload));
-	assert_true(spoe_message_next(&r, &message));
+	assert_true(spoe_message_next(&message));
 	assert_true(spoe_span_equal(message.name, spoe_span_of("ping")));
 	assert_int_equal(message.args, 0);
 	assert_false(spoe_message_arg(&message, &name, &value));
-	assert_false(spoe_message_next(&r, &message));
-	assert_int_equal(r.left, 0);
+	assert_false(spoe_message_next(&message));
+	assert_int_equal(message.rest.left, 0);
 }
 
 static const char two[] = "\5check\4"
@@ -74,13 +73,12 @@ static const char two[] = "\5check\4"
 
 static void names_may_repeat_or_be_empty(void **state)
 {
-	struct spoe_reader r = spoe_reader(PAYLOAD(two));
-	struct spoe_message message;
+	struct spoe_message message = spoe_message(PAYLOAD(two));
 	struct spoe_span name;
 	struct spoe_data value;
 
 	(void)state;
-	assert_true(spoe_message_next(&r, &message));
+	assert_true(spoe_message_next(&message));
 	assert_true(spoe_span_equal(message.name, spoe_span_of("check")));
 	assert_int_equal(message.args, 4);
 	assert_true(spoe_message_arg(&message, &name, &value));
@@ -98,40 +96,62 @@ static void names_may_repeat_or_be_empty(void **state)
 	assert_int_equal(value.type, SPOE_TYPE_NULL);
 	assert_false(spoe_message_arg(&message, &name, &value));
 
-	assert_true(spoe_message_next(&r, &message));
+	assert_true(spoe_message_next(&message));
 	assert_true(spoe_span_equal(message.name, spoe_span_of("done")));
 	assert_true(spoe_message_arg(&message, &name, &value));
 	assert_int_equal(value.type, SPOE_TYPE_INT64);
 	assert_int_equal(value.sint, 200);
 	assert_false(spoe_message_arg(&message, &name, &value));
-	assert_false(spoe_message_next(&r, &message));
+	assert_false(spoe_message_next(&message));
+}
+
+/* Arguments that are not walked, or not all, are passed over. */
+static void arguments_may_be_left(void **state)
+{
+	struct spoe_span name;
+	struct spoe_data value;
+
+	(void)state;
+	for (size_t walked = 0; walked <= 4; walked++) {
+		struct spoe_message message = spoe_message(PAYLOAD(two));
+
+		assert_true(spoe_message_next(&message));
+		for (size_t i = 0; i < walked; i++)
+			assert_true(spoe_message_arg(&message, &name, &value));
+		assert_true(spoe_message_next(&message));
+		assert_true(
+		    spoe_span_equal(message.name, spoe_span_of("done")));
+		assert_true(spoe_message_arg(&message, &name, &value));
+		assert_true(spoe_span_equal(name, spoe_span_of("status")));
+		assert_false(spoe_message_next(&message));
+	}
 }
 
 /* Cut in two where one message ends it is a shorter list; anywhere else it is
- * none. What came before can be walked, and the cursor stays behind it. */
+ * none. The walk goes as far as there is something whole, and stays there. */
 static void cut_at_each_byte(void **state)
 {
-	size_t first = sizeof(two) - 1 - 15; /* of the second message */
+	const size_t first = sizeof(two) - 1 - 15; /* of the second message */
+	const size_t done = first + 6;             /* its name and count */
 
 	(void)state;
 	for (size_t size = 0; size < sizeof(two); size++) {
 		struct spoe_span payload = spoe_span(two, size);
 		bool whole =
 		    size == 0 || size == first || size == sizeof(two) - 1;
-		struct spoe_reader r = spoe_reader(payload);
-		struct spoe_message message;
+		struct spoe_message message = spoe_message(payload);
 		size_t messages = 0;
+		size_t left;
 
 		assert_int_equal(spoe_message_valid(payload), whole);
-		while (spoe_message_next(&r, &message))
+		while (spoe_message_next(&message))
 			messages++;
-		assert_int_equal(messages, size == sizeof(two) - 1 ? 2
-		                           : size >= first         ? 1
-		                                                   : 0);
-		if (size < first)
-			assert_ptr_equal(r.at, two);
-		else if (size < sizeof(two) - 1)
-			assert_ptr_equal(r.at, two + first);
+		assert_int_equal(messages, (size >= 7) + (size >= done));
+		left = message.rest.left;
+		assert_false(spoe_message_next(&message));
+		assert_int_equal(message.rest.left, left);
+		if (size >= first && size < done)
+			assert_ptr_equal(message.rest.at, two + first);
 	}
 }
 
@@ -180,6 +200,7 @@ int main(void)
 	    cmocka_unit_test(empty_list),
 	    cmocka_unit_test(message_without_arguments),
 	    cmocka_unit_test(names_may_repeat_or_be_empty),
+	    cmocka_unit_test(arguments_may_be_left),
 	    cmocka_unit_test(cut_at_each_byte),
 	    cmocka_unit_test(malformed),
 	    cmocka_unit_test(most_arguments),

@@ -121,10 +121,9 @@ static inline void trace_item(struct trace *t, const char *indent,
 
 static inline void trace_messages(struct trace *t, struct spoe_span payload)
 {
-	struct spoe_reader r = spoe_reader(payload);
-	struct spoe_message message;
+	struct spoe_message message = spoe_message(payload);
 
-	while (spoe_message_next(&r, &message)) {
+	while (spoe_message_next(&message)) {
 		struct spoe_span name;
 		struct spoe_data value;
 		unsigned int args = 0;
@@ -136,7 +135,7 @@ static inline void trace_messages(struct trace *t, struct spoe_span payload)
 			trace_item(t, "    ", name, &value);
 		assert_int_equal(args, message.args);
 	}
-	assert_int_equal(r.left, 0);
+	assert_int_equal(message.rest.left, 0);
 }
 
 /* Our own frames, HELLO and DISCONNECT, read back. */
