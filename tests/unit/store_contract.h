@@ -561,6 +561,7 @@ static int contract_teardown(void **state)
 	    STORE_CONTRACT_TEST(contract_racing_takeovers_have_one_owner,      \
 	                        setup),                                        \
 	    STORE_CONTRACT_TEST(contract_agrees_with_a_model, setup),          \
+	    STORE_CONTRACT_TEST(contract_batches_agree_with_a_model, setup),   \
 	    STORE_CONTRACT_TEST(contract_scans_in_order, setup),               \
 	    STORE_CONTRACT_TEST(contract_counts, setup),                       \
 	    STORE_CONTRACT_TEST(contract_survives_closing, setup)
