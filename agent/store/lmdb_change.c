@@ -12,7 +12,8 @@ static int is_there(const struct lmdb_tree *tree, uint64_t number,
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
-int lmdb_tree_begin(struct lmdb_tree *tree)
+/* Removes from the index what the last transaction removed. */
+static int remove_last(struct lmdb_tree *tree)
 {
 	struct lmdb_tree_changes *changes = tree->changes;
 
@@ -34,6 +35,15 @@ int lmdb_tree_begin(struct lmdb_tree *tree)
 	changes->doubtful = false;
 	changes->n_added = 0;
 	return 0;
+}
+
+int lmdb_tree_begin(struct lmdb_tree *tree)
+{
+	/* LMDB closes it with the transaction. */
+	const int rc =
+	    mdb_cursor_open(tree->txn, tree->file->records, &tree->cursor);
+
+	return rc != 0 ? rc : remove_last(tree);
 }
 
 void lmdb_tree_undo(struct lmdb_tree *tree)

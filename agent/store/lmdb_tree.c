@@ -58,6 +58,8 @@ static int get_value(const struct lmdb_tree *tree, uint64_t number,
 	const struct number n = number_of(number);
 	MDB_val key = val(n.bytes, sizeof(n.bytes));
 
+	if (tree->cursor)
+		return mdb_cursor_get(tree->cursor, &key, ret_value, MDB_SET);
 	return mdb_get(tree->txn, tree->file->records, &key, ret_value);
 }
 
@@ -167,8 +169,7 @@ static int put_record(struct lmdb_tree *tree, uint64_t number,
 	lmdb_value_init(&value, record_key, record);
 	place = val(NULL, size_with_room(tree, value.size, record,
 	                                 (flags & MDB_APPEND) != 0));
-	rc = mdb_put(tree->txn, tree->file->records, &key, &place,
-	             flags | MDB_RESERVE);
+	rc = mdb_cursor_put(tree->cursor, &key, &place, flags | MDB_RESERVE);
 	if (rc == 0)
 		lmdb_value_write(&value, place.mv_data, place.mv_size);
 	return rc;
@@ -322,15 +323,13 @@ static int replace(struct lmdb_tree *tree, const struct record_op *op,
 	return put_expiry(tree, due_ms, entry->number);
 }
 
+/* What was found is under the cursor. */
 static int release(struct lmdb_tree *tree, const struct record_op *op,
                    uint64_t number)
 {
-	const struct number n = number_of(number);
-	MDB_val key = val(n.bytes, sizeof(n.bytes));
-
 	forget_number(tree, op->record_key, number);
 	lmdb_room_learn(tree->room, 0, tree->file->page_size);
-	return mdb_del(tree->txn, tree->file->records, &key, NULL);
+	return mdb_cursor_del(tree->cursor, 0);
 }
 
 int lmdb_tree_settle(struct lmdb_tree *tree, const struct record_op *op,

@@ -54,7 +54,8 @@ struct lmdb_tree {
 	struct lmdb_tree_changes *changes;
 	struct lmdb_room *room;
 	/* private */
-	uint64_t time_ms; /* of the last entry made in `expiry` */
+	MDB_cursor *cursor; /* in `records`, to write: see lmdb_tree_begin() */
+	uint64_t time_ms;   /* of the last entry made in `expiry` */
 	uint64_t block;
 };
 
@@ -111,9 +112,9 @@ int lmdb_tree_settle(struct lmdb_tree *tree, const struct record_op *op,
 int lmdb_tree_sweep(struct lmdb_tree *tree, uint64_t now_ms, size_t limit,
                     struct lmdb_swept *swept);
 
-/* Removes from the index what the last transaction removed. Call it first in
- * each: only who has the write transaction may change the index, and a number
- * must be there as long as its record may be. */
+/* Begins to write: call it first in each transaction that does. Removes from
+ * the index what the last one removed: only who has the write transaction may
+ * change the index, and a number must be there as long as its record may be. */
 int lmdb_tree_begin(struct lmdb_tree *tree);
 
 /* The transaction is about to be aborted. */
