@@ -106,9 +106,9 @@ struct exchange {
 	uint64_t deadline_ms; /* of the lock that is waited for */
 	struct record_op op;
 	struct exchange_reply reply;
-	struct idem_request request; /* its key borrows `key` */
-	struct key key;
 	uint8_t *response; /* what is stored or replayed; owned, or NULL */
+	struct idem_request request; /* its key borrows `key` */
+	struct key key;              /* of a check; nothing else sets it */
 };
 
 void exchange_init(struct exchange *x);
