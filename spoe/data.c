@@ -132,14 +132,6 @@ bool spoe_data_write(struct spoe_writer *w, const struct spoe_data *data)
 	return false;
 }
 
-bool spoe_data_bytes(const struct spoe_data *data, struct spoe_span *ret_bytes)
-{
-	if (data->type != SPOE_TYPE_STRING && data->type != SPOE_TYPE_BINARY)
-		return false;
-	*ret_bytes = data->bytes;
-	return true;
-}
-
 bool spoe_data_uint(const struct spoe_data *data, uint64_t *ret_value)
 {
 	switch (data->type) {

@@ -51,7 +51,14 @@ bool spoe_data_read(struct spoe_reader *r, struct spoe_data *ret_data);
 bool spoe_data_write(struct spoe_writer *w, const struct spoe_data *data);
 
 /* STRING or BINARY: *ret_bytes is the value. */
-bool spoe_data_bytes(const struct spoe_data *data, struct spoe_span *ret_bytes);
+static inline bool spoe_data_bytes(const struct spoe_data *data,
+                                   struct spoe_span *ret_bytes)
+{
+	if (data->type != SPOE_TYPE_STRING && data->type != SPOE_TYPE_BINARY)
+		return false;
+	*ret_bytes = data->bytes;
+	return true;
+}
 
 /* Any integer type that is not negative: *ret_value is the value. */
 bool spoe_data_uint(const struct spoe_data *data, uint64_t *ret_value);

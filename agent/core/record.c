@@ -31,30 +31,36 @@ bool record_signed(struct spoe_span bytes, struct spoe_span *ret_content)
 	return true;
 }
 
+static bool write_times(struct spoe_writer *w, const struct record *record)
+{
+	return spoe_writer_u64(w, record->created_ms) &&
+	       spoe_writer_u64(w, record->deadline_ms) &&
+	       spoe_writer_u64(w, record->expires_ms) &&
+	       spoe_writer_u64(w, record->settled_ms) &&
+	       spoe_writer_u64(w, record->forget_ms);
+}
+
 bool record_encode_head(struct spoe_writer *w, const struct record *record)
 {
-	const size_t start = w->size;
+	struct spoe_writer at = *w;
 
 	assert(record->state != RECORD_NONE);
 	assert(record->key.size <= KEY_SIZE_MAX);
 	assert(record->response.size <= UINT32_MAX);
-	if (spoe_writer_u8(w, RECORD_VERSION) &&
-	    spoe_writer_u8(w, (uint8_t)record->state) &&
-	    spoe_writer_u8(w, record->flags) &&
-	    spoe_writer_u8(w, (uint8_t)record->key.size) &&
-	    spoe_writer_u32(w, record->policy_id) &&
-	    spoe_writer_u64(w, record->created_ms) &&
-	    spoe_writer_u64(w, record->deadline_ms) &&
-	    spoe_writer_u64(w, record->expires_ms) &&
-	    spoe_writer_u64(w, record->settled_ms) &&
-	    spoe_writer_u64(w, record->forget_ms) &&
-	    spoe_writer_copy(w, record->fingerprint, RECORD_FINGERPRINT_SIZE) &&
-	    spoe_writer_copy(w, record->owner, RECORD_OWNER_SIZE) &&
-	    spoe_writer_u32(w, (uint32_t)record->response.size) &&
-	    spoe_writer_bytes(w, record->key) && record_sign(w, start))
-		return true;
-	w->size = start;
-	return false;
+	if (!spoe_writer_u8(&at, RECORD_VERSION) ||
+	    !spoe_writer_u8(&at, (uint8_t)record->state) ||
+	    !spoe_writer_u8(&at, record->flags) ||
+	    !spoe_writer_u8(&at, (uint8_t)record->key.size) ||
+	    !spoe_writer_u32(&at, record->policy_id) ||
+	    !write_times(&at, record) ||
+	    !spoe_writer_copy(&at, record->fingerprint,
+	                      RECORD_FINGERPRINT_SIZE) ||
+	    !spoe_writer_copy(&at, record->owner, RECORD_OWNER_SIZE) ||
+	    !spoe_writer_u32(&at, (uint32_t)record->response.size) ||
+	    !spoe_writer_bytes(&at, record->key) || !record_sign(&at, w->size))
+		return false;
+	*w = at;
+	return true;
 }
 
 /* The fields behind the version byte, up to the CRC. */
