@@ -98,7 +98,7 @@ static void test_everything_happened(void **state)
 	    REASON_BAD_STATUS,       REASON_NOT_OWNER,
 	    REASON_STORE_FAILED,     REASON_STORE_SLOW,
 	    REASON_RECORD_CORRUPT,   REASON_LONG_AGO,
-	    REASON_BODY_MAY_BE_CUT,
+	    REASON_BODY_MAY_BE_CUT,  REASON_STORE_FULL,
 	};
 	const struct world_stats *stats = &((struct sim *)*state)->stats;
 
@@ -139,7 +139,7 @@ static const struct {
     {"expires early", SABOTAGE_EXPIRES_EARLY, 1u << 1},
     {"forgets", SABOTAGE_FORGETS, 1u << 1},
     {"swallows a release", SABOTAGE_SWALLOWS, 1u << 0 | 1u << 2 | 1u << 5},
-    {"mixes keys", SABOTAGE_MIXES_KEYS, 1u << 0 | 1u << 5},
+    {"mixes keys", SABOTAGE_MIXES_KEYS, 1u << 0 | 1u << 1 | 1u << 5},
     {"cuts a body", SABOTAGE_CUTS_BODY, 1u << 3},
     {"reads damage as nothing", SABOTAGE_READS_DAMAGE, 1u << 4},
     {"ignores what it must find", SABOTAGE_IGNORES_FROM,
@@ -149,6 +149,7 @@ static const struct {
     {"releases what is held", SABOTAGE_RELEASES_RUN, 1u << 1},
     {"hides a failure", SABOTAGE_HIDES_FAILURE, 1u << 4},
     {"keeps orphans", SABOTAGE_KEEPS_ORPHANS, 1u << 0},
+    {"tells nobody", SABOTAGE_TELLS_NOBODY, 1u << 0},
     {"sleeps", SABOTAGE_SLEEPS, 1u << 0},
     {"grants a lock to who waits", SABOTAGE_GRANTS_WAITERS, 1u << 1},
     {"forgets who waits", SABOTAGE_FORGETS_WAITERS, 1u << 0},

@@ -27,6 +27,7 @@ enum sabotage {
 	/* what the world around it does wrong */
 	SABOTAGE_HIDES_FAILURE,   /* a claim that failed is granted */
 	SABOTAGE_KEEPS_ORPHANS,   /* a lock is never given back */
+	SABOTAGE_TELLS_NOBODY,    /* of an ACK that did not go out */
 	SABOTAGE_IGNORES_FROM,    /* settles what it must not find */
 	SABOTAGE_SLEEPS,          /* no time-out is ever delivered */
 	SABOTAGE_CONFIRMS_ALL,    /* a notice confirms what broke off */

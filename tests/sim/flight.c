@@ -69,8 +69,11 @@ void flight_drop(struct world *w, unsigned id)
 	w->flights[id] = NULL;
 }
 
-static enum fate choose_fate(struct world *w)
+static enum fate choose_fate(struct world *w, const struct record_op *op)
 {
+	if (op->type == RECORD_OP_SETTLE && op->record.response.size > 0 &&
+	    rng_permille(&w->rng, w->weather.full))
+		return FULL;
 	if (rng_permille(&w->rng, w->weather.fails))
 		return rng_permille(&w->rng, 500) ? FAILS_BEFORE : FAILS_AFTER;
 	return rng_permille(&w->rng, w->weather.silent) ? NEVER_ANSWERS : WORKS;
@@ -90,7 +93,7 @@ static void submit(struct world *w, unsigned id)
 	uint64_t answer_in =
 	    effect_in + rng_below(&w->rng, w->weather.store_ms);
 
-	f->fate = choose_fate(w);
+	f->fate = choose_fate(w, &f->x.op);
 	f->moment = *settles_of(w, f);
 	if (f->waited && f->x.state == EXCHANGE_CLAIMING)
 		judge_asks_again(&w->judge, f->ticket,
@@ -101,7 +104,7 @@ static void submit(struct world *w, unsigned id)
 		w->judge.tickets[f->ticket].excused = true;
 	if (release && w->options->sabotage == SABOTAGE_KEEPS_ORPHANS)
 		f->fate = FAILS_BEFORE;
-	f->effect_pending = f->fate != FAILS_BEFORE;
+	f->effect_pending = f->fate != FAILS_BEFORE && f->fate != FULL;
 	if (f->effect_pending)
 		world_plan(w, effect_in, PLAN_EFFECT, id);
 	if (f->fate != NEVER_ANSWERS)
@@ -115,14 +118,16 @@ static void verdict(struct world *w, unsigned id)
 	struct flight *f = w->flights[id];
 	const struct exchange_reply *reply = &f->x.reply;
 
+	f->untold = reply->answer.verdict == IDEM_PROCEED &&
+	            rng_permille(&w->rng, w->weather.untold);
 	judge_verdict(&w->judge, f->ticket, f->cause, &f->view, f->replay_room,
-	              world_agent_now(w, f->agent), reply);
+	              world_agent_now(w, f->agent), reply, !f->untold);
 	w->stats->verdicts[reply->answer.verdict]++;
 	if (w->options->trace)
 		fprintf(stderr, "%6" PRIu64 "   %u: %s (%s)\n", w->now, id,
 		        idem_verdict_text(reply->answer.verdict),
 		        reason_text(reply->reason));
-	if (reply->answer.verdict != IDEM_PROCEED) {
+	if (reply->answer.verdict != IDEM_PROCEED || f->untold) {
 		world_plan_request(w, f->chain);
 		return;
 	}
@@ -169,7 +174,7 @@ static void outcome(struct world *w, unsigned id)
 	const struct exchange_reply *reply = &f->x.reply;
 
 	judge_outcome(&w->judge, f->ticket, f->cause, &f->view, f->content,
-	              f->asked_true, reply);
+	              f->squeezed, f->asked_true, reply);
 	w->stats->outcomes[reply->outcome]++;
 	if (w->options->trace)
 		fprintf(stderr, "%6" PRIu64 "   %u: %s (%s)\n", w->now, id,
@@ -276,6 +281,11 @@ static void perform(struct world *w, unsigned id,
 		wait_for_settle(w, id);
 	if (!todo->finished)
 		return;
+	if (f->untold && w->options->sabotage != SABOTAGE_TELLS_NOBODY) {
+		f->due_true = 0;
+		world_plan(w, rng_below(&w->rng, 3), PLAN_UNTOLD, id);
+		return;
+	}
 	if (f->line != NULL)
 		end_noticed(w, id);
 	else if (!f->replied && !f->gone)
@@ -310,10 +320,11 @@ void flight_effect(struct world *w, unsigned id)
 	else if (f->x.state == EXCHANGE_CLAIMING)
 		judge_claim(&w->judge, f->ticket, w->now, &f->view);
 	else if (f->x.state == EXCHANGE_SETTLING)
-		judge_settle(&w->judge, f->ticket, f->content, f->asked_ms,
-		             &f->view);
+		judge_settle(&w->judge, f->ticket, f->content, f->squeezed,
+		             f->squeezed ? op->now_ms : f->asked_ms, &f->view);
 	else
-		judge_settle(&w->judge, f->ticket, NULL, op->now_ms, &f->view);
+		judge_settle(&w->judge, f->ticket, NULL, false, op->now_ms,
+		             &f->view);
 	fake_store_apply(&w->store, op, &f->answer);
 }
 
@@ -333,6 +344,13 @@ static struct record_answer failure(struct world *w, unsigned id)
 	return (struct record_answer){.health = REASON_STORE_FAILED};
 }
 
+static struct record_answer no_room(struct world *w, unsigned id)
+{
+	world_happens(w, WORLD_FULL, id);
+	w->flights[id]->squeezed = true;
+	return (struct record_answer){.health = REASON_STORE_FULL};
+}
+
 void flight_answer(struct world *w, unsigned id)
 {
 	struct flight *f = w->flights[id];
@@ -350,7 +368,9 @@ void flight_answer(struct world *w, unsigned id)
 
 	world_happens(w, WORLD_ANSWER, id);
 	wake_waiters(w, id);
-	if (f->fate == FAILS_BEFORE || f->fate == FAILS_AFTER)
+	if (f->fate == FULL)
+		answer = no_room(w, id);
+	else if (f->fate == FAILS_BEFORE || f->fate == FAILS_AFTER)
 		answer = failure(w, id);
 	else if (answer.health == REASON_NONE && answer.result == RECORD_FOUND)
 		fake_store_found(&f->answer, &found);
@@ -407,6 +427,8 @@ void flight_gone(struct world *w, unsigned id)
 {
 	struct flight *f = w->flights[id];
 
+	if (f->untold)
+		return;
 	world_happens(w, WORLD_GONE, id);
 	if (f->x.state == EXCHANGE_WAITING)
 		world_happens(w, WORLD_GONE_WAITING, id);
@@ -414,4 +436,11 @@ void flight_gone(struct world *w, unsigned id)
 		flight_unanswered(w, id);
 	f->gone = true;
 	flight_step(w, id, (struct exchange_event){.type = EXCHANGE_GONE});
+}
+
+void flight_untold(struct world *w, unsigned id)
+{
+	world_happens(w, WORLD_UNTOLD, id);
+	w->flights[id]->untold = false;
+	flight_step(w, id, (struct exchange_event){.type = EXCHANGE_UNTOLD});
 }

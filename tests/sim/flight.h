@@ -31,5 +31,6 @@ void flight_time_out(struct world *w, unsigned id);
 void flight_wake(struct world *w, unsigned id);
 void flight_hurry(struct world *w, unsigned id);
 void flight_gone(struct world *w, unsigned id);
+void flight_untold(struct world *w, unsigned id);
 
 #endif

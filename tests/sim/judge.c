@@ -229,7 +229,7 @@ void judge_noticed(struct judge *j, unsigned ticket, enum idem_outcome expected,
 }
 
 void judge_settle(struct judge *j, unsigned ticket,
-                  const struct content *content, uint64_t now_ms,
+                  const struct content *content, bool squeezed, uint64_t now_ms,
                   struct judge_view *ret_view)
 {
 	struct judge_ticket *t = &j->tickets[ticket];
@@ -249,7 +249,7 @@ void judge_settle(struct judge *j, unsigned ticket,
 		*record = (struct judge_record){.state = RECORD_NONE};
 		return;
 	}
-	record->state = content->becomes;
+	record->state = squeezed ? RECORD_SEALED : content->becomes;
 	settle_times(record, j->policy, now_ms);
 	record->content = content;
 }
@@ -389,7 +389,8 @@ static enum reason damage(const struct exchange_reply *reply)
 
 void judge_verdict(struct judge *j, unsigned ticket, enum judge_cause cause,
                    const struct judge_view *view, size_t replay_room,
-                   uint64_t now_ms, const struct exchange_reply *reply)
+                   uint64_t now_ms, const struct exchange_reply *reply,
+                   bool goes_out)
 {
 	const struct judge_ticket *t = &j->tickets[ticket];
 
@@ -409,7 +410,7 @@ void judge_verdict(struct judge *j, unsigned ticket, enum judge_cause cause,
 		want(j, ONE_OWNER, IDEM_ERROR, REASON_STORE_SLOW, reply);
 	else
 		want_proceed(j, ticket, reply);
-	if (reply->answer.verdict == IDEM_PROCEED)
+	if (reply->answer.verdict == IDEM_PROCEED && goes_out)
 		told_proceed(j, ticket);
 }
 
@@ -439,7 +440,8 @@ static enum idem_outcome outcome_of(const struct content *content)
 
 void judge_outcome(struct judge *j, unsigned ticket, enum judge_cause cause,
                    const struct judge_view *view, const struct content *content,
-                   uint64_t asked_true, const struct exchange_reply *reply)
+                   bool squeezed, uint64_t asked_true,
+                   const struct exchange_reply *reply)
 {
 	struct judge_ticket *t = &j->tickets[ticket];
 
@@ -454,6 +456,9 @@ void judge_outcome(struct judge *j, unsigned ticket, enum judge_cause cause,
 		             reply);
 	else if (!view->owned)
 		want_outcome(j, FENCED, IDEM_OUTCOME_LOST, REASON_NOT_OWNER,
+		             reply);
+	else if (squeezed)
+		want_outcome(j, FENCED, IDEM_OUTCOME_SEALED, REASON_STORE_FULL,
 		             reply);
 	else
 		want_outcome(j, FENCED, outcome_of(content), content->reason,

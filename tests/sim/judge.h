@@ -104,9 +104,9 @@ void judge_claim(struct judge *j, unsigned ticket, uint64_t now_true,
                  struct judge_view *ret_view);
 
 /* The store carries out a settle at now_ms; `content` is NULL for a lock that
- * is given back. */
+ * is given back, and `squeezed`: there was no room for it. */
 void judge_settle(struct judge *j, unsigned ticket,
-                  const struct content *content, uint64_t now_ms,
+                  const struct content *content, bool squeezed, uint64_t now_ms,
                   struct judge_view *ret_view);
 
 /* The store carries out at now_ms what a notice says, which was asked for at
@@ -119,15 +119,17 @@ enum idem_outcome judge_notice(struct judge *j, unsigned ticket,
 void judge_noticed(struct judge *j, unsigned ticket, enum idem_outcome expected,
                    enum idem_outcome outcome);
 
-/* HAProxy is told the verdict at now_ms. */
+/* HAProxy is told the verdict at now_ms, if it `goes_out`. */
 void judge_verdict(struct judge *j, unsigned ticket, enum judge_cause cause,
                    const struct judge_view *view, size_t replay_room,
-                   uint64_t now_ms, const struct exchange_reply *reply);
+                   uint64_t now_ms, const struct exchange_reply *reply,
+                   bool goes_out);
 
 /* HAProxy is told the outcome of what was asked at asked_true. */
 void judge_outcome(struct judge *j, unsigned ticket, enum judge_cause cause,
                    const struct judge_view *view, const struct content *content,
-                   uint64_t asked_true, const struct exchange_reply *reply);
+                   bool squeezed, uint64_t asked_true,
+                   const struct exchange_reply *reply);
 
 /* Nothing more will happen: no lock is left that nobody was told of. */
 void judge_end(struct judge *j);

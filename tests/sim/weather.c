@@ -68,8 +68,10 @@ void weather_make(struct weather *weather, struct rng *rng, unsigned keys)
 		w.jumps = ONE_OF(rng, 0, 0, 1, 3);
 		w.damages = ONE_OF(rng, 0, 0, 0, 2);
 		w.fails = ONE_OF(rng, 0, 30, 300);
+		w.full = ONE_OF(rng, 0, 0, 300);
 		w.silent = ONE_OF(rng, 0, 0, 50);
 		w.gone = ONE_OF(rng, 0, 30, 300);
+		w.untold = ONE_OF(rng, 0, 0, 300);
 		w.lost = ONE_OF(rng, 0, 100, 500);
 		w.doubled = ONE_OF(rng, 0, 100, 300);
 		w.unheard = ONE_OF(rng, 0, 100, 500);

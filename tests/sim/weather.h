@@ -31,8 +31,10 @@ struct weather {
 	unsigned jumps;
 	unsigned damages;
 	unsigned fails;     /* operations that fail */
+	unsigned full;      /* responses that find no room in the store */
 	unsigned silent;    /* operations that are never answered */
 	unsigned gone;      /* exchanges whose peer goes away */
+	unsigned untold;    /* locks whose ACK does not go out */
 	unsigned lost;      /* executions that no completion follows */
 	unsigned doubled;   /* completions that come twice */
 	bool notices;       /* HAProxy's log is read */

@@ -258,6 +258,8 @@ static void fly(struct world *w, const struct plan *p)
 		flight_wake(w, p->who);
 	} else if (p->what == PLAN_HURRY) {
 		flight_hurry(w, p->who);
+	} else if (p->what == PLAN_UNTOLD) {
+		flight_untold(w, p->who);
 	} else {
 		flight_gone(w, p->who);
 	}

@@ -16,6 +16,7 @@ enum what {
 	PLAN_ANSWER,
 	PLAN_TIMEOUT,
 	PLAN_GONE,
+	PLAN_UNTOLD,
 	PLAN_WAKE,
 	PLAN_HURRY,
 	PLAN_RESTART, /* who: an agent */
@@ -25,7 +26,7 @@ enum what {
 };
 
 /* How the store will treat an operation. */
-enum fate { WORKS, FAILS_BEFORE, FAILS_AFTER, NEVER_ANSWERS };
+enum fate { WORKS, FAILS_BEFORE, FAILS_AFTER, FULL, NEVER_ANSWERS };
 
 /* A line on its way, and what is true of it. */
 struct line {
@@ -42,6 +43,8 @@ struct flight {
 	unsigned ticket;
 	bool gone;
 	bool replied;
+	bool untold;   /* its ACK will not go out, which it is about to hear */
+	bool squeezed; /* there was no room for its response */
 	bool effect_pending;
 	bool waited;
 	bool hurried;
