@@ -77,20 +77,16 @@ void lmdb_tree_committed(struct lmdb_tree *tree, bool done)
 /* In the order of the numbers: the largest comes last. */
 static int put_all(MDB_cursor *cursor, const struct lmdb_index *index)
 {
-	MDB_val key, value;
-	int rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+	uint64_t number = 0;
+	MDB_val value;
+	int rc = lmdb_tree_step(cursor, MDB_SET_RANGE, &number, &value);
 
 	while (rc == 0) {
-		struct spoe_reader r =
-		    spoe_reader(spoe_span(key.mv_data, key.mv_size));
-		uint64_t number;
-
-		if (!spoe_reader_u64(&r, &number) ||
-		    value.mv_size < RECORD_KEY_SIZE)
+		if (value.mv_size < RECORD_KEY_SIZE)
 			return MDB_CORRUPTED;
 		rc = lmdb_index_put(index, value.mv_data, number);
 		if (rc == 0)
-			rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+			rc = lmdb_tree_step(cursor, MDB_NEXT, &number, &value);
 	}
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }

@@ -16,7 +16,7 @@ enum {
 	READERS = 1000, /* event loops and tools, of all processes */
 	/* What the lock file must hold for READERS, and its header. */
 	LOCK_FILE_SIZE = READERS * 64 + 4096,
-	TREES = 2,
+	TREES = 1, /* that have names */
 	META_PAGES = 2,
 	/* What deleting needs beyond a map that is full to the brim. */
 	HEADROOM = 1 << 20,
@@ -245,12 +245,10 @@ static int check_length(struct lmdb_file *file)
 	return 0;
 }
 
-static int open_trees(struct lmdb_file *file, MDB_txn *txn, unsigned flags)
+static int open_expiry(struct lmdb_file *file, MDB_txn *txn, unsigned flags)
 {
-	int rc = mdb_dbi_open(txn, "records", flags, &file->records);
+	const int rc = mdb_dbi_open(txn, "expiry", flags, &file->expiry);
 
-	if (rc == 0)
-		rc = mdb_dbi_open(txn, "expiry", flags, &file->expiry);
 	return rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc;
 }
 
@@ -267,7 +265,7 @@ int lmdb_file_mark(struct lmdb_file *file, MDB_txn *txn)
 
 	spoe_writer_bytes(&w, spoe_span(format_name, sizeof(format_name)));
 	spoe_writer_u32(&w, LMDB_FILE_FORMAT);
-	return mdb_put(txn, file->main, &key, &value, 0);
+	return mdb_put(txn, file->records, &key, &value, 0);
 }
 
 /* MDB_NOTFOUND: nothing is there, or something that is not ours. */
@@ -279,7 +277,7 @@ static int get_format(struct lmdb_file *file, MDB_txn *txn,
 	MDB_val value;
 	struct spoe_span ours;
 	struct spoe_reader r;
-	int rc = mdb_get(txn, file->main, &key, &value);
+	int rc = mdb_get(txn, file->records, &key, &value);
 
 	if (rc != 0)
 		return rc;
@@ -297,22 +295,22 @@ static int open_content(struct lmdb_file *file, MDB_txn *txn)
 {
 	uint32_t version = LMDB_FILE_FORMAT;
 	MDB_stat stat;
-	int rc = mdb_dbi_open(txn, NULL, 0, &file->main);
+	int rc = mdb_dbi_open(txn, NULL, 0, &file->records);
 
 	if (rc == 0)
-		rc = mdb_stat(txn, file->main, &stat);
+		rc = mdb_stat(txn, file->records, &stat);
 	if (rc != 0)
 		return rc;
 	if (stat.ms_entries == 0) {
 		rc = lmdb_file_mark(file, txn);
-		return rc != 0 ? rc : open_trees(file, txn, MDB_CREATE);
+		return rc != 0 ? rc : open_expiry(file, txn, MDB_CREATE);
 	}
 	rc = get_format(file, txn, &version);
 	if (rc != 0)
 		return rc == MDB_NOTFOUND ? MDB_INCOMPATIBLE : rc;
 	if (version != LMDB_FILE_FORMAT)
 		return MDB_VERSION_MISMATCH;
-	return open_trees(file, txn, 0);
+	return open_expiry(file, txn, 0);
 }
 
 /* Takes the index into use, but for when the file is opened again. */

@@ -13,15 +13,16 @@
 #include "agent/store/store.h"
 
 enum {
-	LMDB_FILE_FORMAT = 2,
+	LMDB_FILE_FORMAT = 3,
+	/* Entries of `records` that are none: the format and `expiry`. */
+	LMDB_FILE_NAMES = 2,
 	/* Least max_size: a few records, and room to delete them. */
 	LMDB_FILE_SIZE_MIN = 1 << 20,
 };
 
 struct lmdb_file {
-	MDB_env *env; /* NULL after a reopen that failed */
-	MDB_dbi main; /* the name and format of the store */
-	MDB_dbi records;
+	MDB_env *env;    /* NULL after a reopen that failed */
+	MDB_dbi records; /* LMDB's main tree */
 	MDB_dbi expiry;
 	struct lmdb_index index;
 	bool indexed; /* it is in use */

@@ -34,12 +34,15 @@ struct number {
 	uint8_t bytes[NUMBER_SIZE];
 };
 
+/* Behind the names of trees. */
+static const uint64_t NUMBER_BIT = (uint64_t)1 << 63;
+
 static struct number number_of(uint64_t value)
 {
 	struct number n;
 	struct spoe_writer w = spoe_writer(n.bytes, sizeof(n.bytes));
 
-	spoe_writer_u64(&w, value);
+	spoe_writer_u64(&w, value | NUMBER_BIT);
 	return n;
 }
 
@@ -47,7 +50,11 @@ static bool read_number(MDB_val v, uint64_t *ret_value)
 {
 	struct spoe_reader r = spoe_reader(span_of(v));
 
-	return v.mv_size == NUMBER_SIZE && spoe_reader_u64(&r, ret_value);
+	if (v.mv_size != NUMBER_SIZE || !spoe_reader_u64(&r, ret_value) ||
+	    (*ret_value & NUMBER_BIT) == 0)
+		return false;
+	*ret_value &= ~NUMBER_BIT;
+	return true;
 }
 
 /* --- records ------------------------------------------------------------ */
@@ -61,6 +68,16 @@ static int get_value(const struct lmdb_tree *tree, uint64_t number,
 	if (tree->cursor)
 		return mdb_cursor_get(tree->cursor, &key, ret_value, MDB_SET);
 	return mdb_get(tree->txn, tree->file->records, &key, ret_value);
+}
+
+int lmdb_tree_step(MDB_cursor *cursor, MDB_cursor_op op, uint64_t *number,
+                   MDB_val *ret_value)
+{
+	const struct number n = number_of(*number);
+	MDB_val key = val(n.bytes, sizeof(n.bytes));
+	const int rc = mdb_cursor_get(cursor, &key, ret_value, op);
+
+	return rc == 0 && !read_number(key, number) ? MDB_CORRUPTED : rc;
 }
 
 int lmdb_tree_key(const struct lmdb_tree *tree, uint64_t number,
@@ -406,22 +423,18 @@ static int visit_block(struct lmdb_tree *tree, MDB_cursor *cursor,
                        uint64_t block, uint64_t now_ms, size_t limit,
                        struct lmdb_swept *swept)
 {
-	const struct number first = number_of(block * LMDB_TREE_BLOCK);
-	MDB_val key = val(first.bytes, sizeof(first.bytes));
+	uint64_t number = block * LMDB_TREE_BLOCK;
 	MDB_val value;
-	uint64_t number;
-	int rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+	int rc = lmdb_tree_step(cursor, MDB_SET_RANGE, &number, &value);
 
 	while (rc == 0) {
-		if (!read_number(key, &number))
-			return MDB_CORRUPTED;
 		if (number / LMDB_TREE_BLOCK != block)
 			return MDB_NOTFOUND;
 		if (swept->expired + swept->dropped >= limit)
 			return 0;
 		rc = visit_record(tree, cursor, number, value, now_ms, swept);
 		if (rc == 0)
-			rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+			rc = lmdb_tree_step(cursor, MDB_NEXT, &number, &value);
 	}
 	return rc;
 }
@@ -495,15 +508,13 @@ int lmdb_tree_sweep(struct lmdb_tree *tree, uint64_t now_ms, size_t limit,
 int lmdb_tree_walk(const struct lmdb_tree *tree, uint64_t *number, size_t limit,
                    store_visit *visit, void *cookie)
 {
-	const struct number first = number_of(*number);
-	MDB_val key = val(first.bytes, sizeof(first.bytes));
 	MDB_val value;
 	MDB_cursor *cursor;
 	int rc = mdb_cursor_open(tree->txn, tree->file->records, &cursor);
 
 	if (rc != 0)
 		return rc;
-	rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+	rc = lmdb_tree_step(cursor, MDB_SET_RANGE, number, &value);
 	for (size_t i = 0; rc == 0 && i < limit; i++) {
 		struct record record;
 		struct spoe_span record_key = spoe_span(NULL, 0);
@@ -511,14 +522,10 @@ int lmdb_tree_walk(const struct lmdb_tree *tree, uint64_t *number, size_t limit,
 		if (lmdb_value_read(span_of(value), &record_key, &record) !=
 		    REASON_NONE)
 			record = (struct record){.state = RECORD_NONE};
-		if (!read_number(key, number)) {
-			rc = MDB_CORRUPTED;
-			break;
-		}
 		++*number;
 		if (!visit(cookie, record_key.data, &record))
 			break;
-		rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+		rc = lmdb_tree_step(cursor, MDB_NEXT, number, &value);
 	}
 	mdb_cursor_close(cursor);
 	return rc;
@@ -531,8 +538,10 @@ int lmdb_tree_records(const struct lmdb_tree *tree, uint64_t *ret_records)
 	MDB_stat stat;
 	int rc = mdb_stat(tree->txn, tree->file->records, &stat);
 
+	if (rc == 0 && stat.ms_entries < LMDB_FILE_NAMES)
+		return MDB_CORRUPTED;
 	if (rc == 0)
-		*ret_records = stat.ms_entries;
+		*ret_records = stat.ms_entries - LMDB_FILE_NAMES;
 	return rc;
 }
 

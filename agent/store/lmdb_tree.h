@@ -1,13 +1,15 @@
 /* agent/store/lmdb_tree.h: what is in the trees of a store, and how each
  * operation changes them inside one transaction.
  *
- *     records: number u64 -> record (lmdb_value.h)
+ *     records: number u64, its first bit set -> record (lmdb_value.h)
  *     expiry:  time u64 (ms), block u64 -> nothing
  *
- * Big-endian. What a write costs is the pages it touches. Record keys are
- * random, so no tree has them: the number of a key is in a table beside LMDB
- * (lmdb_index.h). Numbers count up and are never used again, so what is claimed
- * and settled together lies together, in the last pages of `records`.
+ * Big-endian. What a write costs is the pages it touches, so `records` is
+ * LMDB's main tree: any other is a value in that, under a name, which comes
+ * before all numbers. Record keys are random, so no tree has them: the
+ * number of a key is in a table beside LMDB (lmdb_index.h). Numbers count up
+ * and are never used again, so what is claimed and settled together lies
+ * together, in the last pages of `records`.
  *
  * BLOCK numbers in a row are a block. Every record's block has an entry in
  * `expiry` at the time when the record or its response has to go (rounded up)
@@ -125,6 +127,11 @@ void lmdb_tree_committed(struct lmdb_tree *tree, bool done);
 
 /* Enters all records into the index: see lmdb_index_source. */
 int lmdb_tree_put_all(void *tree, const struct lmdb_index *index);
+
+/* Moves a cursor of `records` to the record *number or the first one behind it
+ * (MDB_SET_RANGE), or to the next (MDB_NEXT). MDB_NOTFOUND: there is none. */
+int lmdb_tree_step(MDB_cursor *cursor, MDB_cursor_op op, uint64_t *number,
+                   MDB_val *ret_value);
 
 /* Visits up to `limit` records from *number on, in the order of numbers, and
  * moves it behind them. Looks at heads alone: a response is not checked, and

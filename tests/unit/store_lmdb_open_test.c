@@ -208,7 +208,7 @@ static void stores_of_others_are_left_alone(void **state)
 
 static void newer_formats_are_left_alone(void **state)
 {
-	static const char newer[] = "spoa-idempotency store\0\0\0\0\x03";
+	static const char newer[] = "spoa-idempotency store\0\0\0\0\x04";
 	struct rig rig;
 
 	(void)state;
@@ -218,10 +218,10 @@ static void newer_formats_are_left_alone(void **state)
 	rig_close(&rig);
 	put_entry(rig.path, "format", newer, sizeof(newer) - 1);
 	expect_error(&rig.options, "another version of this agent");
-	put_entry(rig.path, "format", "spoa-idempotency store\0\0\0\0\x01",
+	put_entry(rig.path, "format", "spoa-idempotency store\0\0\0\0\x02",
 	          sizeof(newer) - 1);
 	expect_error(&rig.options, "another version of this agent");
-	put_entry(rig.path, "format", "spoa-idempotency store\0\0\0\0\x02",
+	put_entry(rig.path, "format", "spoa-idempotency store\0\0\0\0\x03",
 	          sizeof(newer) - 1);
 	rig_open(&rig);
 	assert_int_equal(rig_claim(&rig, 1, 2), RECORD_FOUND);
