@@ -23,6 +23,8 @@ static void test_what_it_says(void **state)
 	execute(c, "k", "pay");
 	ask(c, "k", "pay");
 	ask(c, "running", NULL);
+	/* A census may have seen `k` while it was locked. */
+	expect_sample_soon(a, P "store_records{state=\"stored\"}", 1);
 	expect_sample_soon(a, P "store_records{state=\"locked\"}", 1);
 	assert_true(http_client_becomes(a->admin, "/readyz", 200));
 	page = got(a, "/");
