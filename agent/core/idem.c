@@ -215,26 +215,24 @@ void idem_lock(const struct idem_request *request, const struct policy *policy,
                const uint8_t owner[RECORD_OWNER_SIZE], uint64_t now_ms,
                struct record *ret_record)
 {
-	struct record record = {
-	    .state = RECORD_LOCKED,
-	    .policy_id = policy->id,
-	    .created_ms = now_ms,
-	    .deadline_ms = later(now_ms, policy->lock_ttl_ms),
-	    .key = request->key,
-	};
+	const uint64_t deadline_ms = later(now_ms, policy->lock_ttl_ms);
 
-	record.expires_ms = record.deadline_ms;
+	*ret_record = (struct record){.state = RECORD_LOCKED};
+	ret_record->policy_id = policy->id;
+	ret_record->created_ms = now_ms;
+	ret_record->deadline_ms = deadline_ms;
+	ret_record->expires_ms = deadline_ms;
 	if (policy->on_lock_expiry == POLICY_EXPIRY_HOLD &&
-	    kept_ms(policy, now_ms) > record.deadline_ms)
-		record.expires_ms = kept_ms(policy, now_ms);
+	    kept_ms(policy, now_ms) > deadline_ms)
+		ret_record->expires_ms = kept_ms(policy, now_ms);
 	if (request->body_partial)
-		record.flags |= RECORD_BODY_PARTIAL;
+		ret_record->flags |= RECORD_BODY_PARTIAL;
 	if (request->head)
-		record.flags |= RECORD_HEAD_REQUEST;
-	memcpy(record.fingerprint, request->fingerprint,
+		ret_record->flags |= RECORD_HEAD_REQUEST;
+	ret_record->key = request->key;
+	memcpy(ret_record->fingerprint, request->fingerprint,
 	       RECORD_FINGERPRINT_SIZE);
-	memcpy(record.owner, owner, RECORD_OWNER_SIZE);
-	*ret_record = record;
+	memcpy(ret_record->owner, owner, RECORD_OWNER_SIZE);
 }
 
 void idem_settle(enum record_state state, const struct policy *policy,
