@@ -26,19 +26,22 @@ enum tag {
 
 /* Most fields are shorter than what a call of OpenSSL costs: they are gathered,
  * and hashed together. */
-enum { GATHERED_MAX = 512 };
+enum {
+	GATHERED_MAX = 512,
+	FIELD_HEAD = 1 + 8, /* tag and size */
+};
 
 struct digest {
 	EVP_MD *md;
 	EVP_MD_CTX *ctx;
-	bool failed; /* since start() */
-	size_t n_gathered;
-	uint8_t gathered[GATHERED_MAX];
+	bool failed;                 /* since start() */
+	struct spoe_writer gathered; /* in `bytes` */
+	uint8_t bytes[GATHERED_MAX];
 };
 
 static void start(struct digest *d)
 {
-	d->n_gathered = 0;
+	d->gathered.size = 0;
 	d->failed = EVP_DigestInit_ex2(d->ctx, d->md, NULL) != 1;
 }
 
@@ -51,33 +54,24 @@ static void hash(struct digest *d, struct spoe_span bytes)
 
 static void hash_gathered(struct digest *d)
 {
-	hash(d, spoe_span(d->gathered, d->n_gathered));
-	d->n_gathered = 0;
-}
-
-static void add_bytes(struct digest *d, struct spoe_span bytes)
-{
-	if (bytes.size > GATHERED_MAX - d->n_gathered)
-		hash_gathered(d);
-	if (bytes.size > GATHERED_MAX) {
-		hash(d, bytes);
-		return;
-	}
-	if (bytes.size > 0)
-		memcpy(d->gathered + d->n_gathered, bytes.data, bytes.size);
-	d->n_gathered += bytes.size;
+	hash(d, spoe_span(d->bytes, d->gathered.size));
+	d->gathered.size = 0;
 }
 
 static void add_field(struct digest *d, enum tag tag, struct spoe_span bytes)
 {
-	uint8_t head[1 + 8];
-	struct spoe_writer w = spoe_writer(head, sizeof(head));
-	bool done =
-	    spoe_writer_u8(&w, (uint8_t)tag) && spoe_writer_u64(&w, bytes.size);
+	struct spoe_writer *w = &d->gathered;
+	bool done;
 
+	if (w->capacity - w->size < FIELD_HEAD)
+		hash_gathered(d);
+	done =
+	    spoe_writer_u8(w, (uint8_t)tag) && spoe_writer_u64(w, bytes.size);
 	assert(done);
-	add_bytes(d, spoe_span(head, sizeof(head)));
-	add_bytes(d, bytes);
+	if (spoe_writer_bytes(w, bytes))
+		return;
+	hash_gathered(d);
+	hash(d, bytes);
 }
 
 static bool finish(struct digest *d, uint8_t ret_hash[RECORD_KEY_SIZE])
@@ -92,6 +86,7 @@ struct digest *digest_new(void)
 
 	if (d == NULL)
 		return NULL;
+	d->gathered = spoe_writer(d->bytes, sizeof(d->bytes));
 	d->md = EVP_MD_fetch(NULL, "SHA256", NULL);
 	d->ctx = EVP_MD_CTX_new();
 	/* Not only there but working; FIPS and the like may forbid it. */

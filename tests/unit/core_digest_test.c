@@ -1,6 +1,7 @@
 /* The two hashes: their bytes, and what must and must not make them differ. */
 #include "agent/core/digest.h"
 
+#include <openssl/evp.h>
 #include <stdio.h>
 
 #include "tests/unit/core_check.h"
@@ -343,6 +344,38 @@ static void test_reuse(void **state)
 	assert_memory_not_equal(first, other, 32);
 }
 
+static void add_field(struct spoe_writer *w, char tag, struct spoe_span bytes)
+{
+	assert_true(spoe_writer_u8(w, (uint8_t)tag));
+	assert_true(spoe_writer_u64(w, bytes.size));
+	assert_true(spoe_writer_bytes(w, bytes));
+}
+
+/* Fields are hashed as they stand one after the other, whatever their sizes:
+ * how they are handed to OpenSSL shows nowhere. */
+static void test_every_size(void **state)
+{
+	static const uint8_t bytes[1200];
+	static uint8_t room[sizeof(bytes) + 64];
+
+	for (size_t size = 0; size <= sizeof(bytes); size++) {
+		const struct spoe_span scopes[] = {spoe_span(bytes, size),
+		                                   spoe_span_of("alice")};
+		const struct spoe_span key = spoe_span_of("8e03978e");
+		struct spoe_writer w = spoe_writer(room, sizeof(room));
+		uint8_t hash[32], expected[32];
+
+		add_field(&w, 's', scopes[0]);
+		add_field(&w, 's', scopes[1]);
+		add_field(&w, 'k', key);
+		assert_int_equal(EVP_Digest(w.data, w.size, expected, NULL,
+		                            EVP_sha256(), NULL),
+		                 1);
+		assert_true(digest_record_key(*state, scopes, 2, key, hash));
+		assert_memory_equal(hash, expected, sizeof(hash));
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -355,6 +388,7 @@ int main(void)
 	    cmocka_unit_test(test_parts),
 	    cmocka_unit_test(test_partial_is_steady),
 	    cmocka_unit_test(test_reuse),
+	    cmocka_unit_test(test_every_size),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
