@@ -44,8 +44,10 @@ static void give_failure(struct lmdb_client *client, struct store_call *call,
 }
 
 /* Looks a claim or a peek up in the map: answers it from there, or leaves the
- * claim of a record that is not there to the writer. */
-static void look(struct lmdb_client *client, struct store_call *call)
+ * claim of a record that is not there to the writer, and the peek in `absent`.
+ */
+static void look(struct lmdb_client *client, struct store_call *call,
+                 struct lmdb_calls *absent)
 {
 	struct lmdb_tree tree = {
 	    .txn = client->txn,
@@ -70,11 +72,45 @@ static void look(struct lmdb_client *client, struct store_call *call)
 			 .result = RECORD_FOUND,
 			 .found = &entry.record,
 		     });
-	else if (call->op.type == RECORD_OP_PEEK)
-		give(client, call,
-		     &(struct record_answer){.result = RECORD_ABSENT});
 	else
-		lmdb_calls_append(&client->handover, call);
+		lmdb_calls_append(call->op.type == RECORD_OP_PEEK
+		                      ? absent
+		                      : &client->handover,
+		                  call);
+}
+
+/* Looks in one snapshot; *snapshot says which was the last, and is this one
+ * then. Leaves in `calls` the peeks of records that are not there.
+ *
+ * A record that moved since (lmdb_tree.c) is in the index by its new number
+ * alone, which the snapshot lacks. So what is not there is looked for in the
+ * next snapshot, until that is still the same. */
+static void look_once(struct lmdb_client *client, struct lmdb_calls *calls,
+                      uint64_t *snapshot)
+{
+	struct lmdb_file *file = &store_of(client)->file;
+	struct lmdb_calls absent;
+	struct store_call *call;
+	int rc = lmdb_file_read(file, &client->txn);
+	bool same = rc == 0 && mdb_txn_id(client->txn) == *snapshot;
+
+	lmdb_calls_init(&absent);
+	if (rc == 0) {
+		set_read_failed(store_of(client), false);
+		*snapshot = mdb_txn_id(client->txn);
+	}
+	while ((call = lmdb_calls_take(calls))) {
+		if (rc != 0)
+			give_failure(client, call, rc);
+		else if (same)
+			give(client, call,
+			     &(struct record_answer){.result = RECORD_ABSENT});
+		else
+			look(client, call, &absent);
+	}
+	if (rc == 0)
+		lmdb_file_read_end(file, client->txn);
+	lmdb_calls_move(calls, &absent);
 }
 
 /* Whether the index alone says that there is nothing: most often so for a
@@ -83,22 +119,22 @@ static void look(struct lmdb_client *client, struct store_call *call)
 static bool surely_new(struct lmdb_client *client,
                        const struct store_call *call)
 {
+	unsigned place = 0;
 	uint64_t number;
 
 	return call->op.type == RECORD_OP_CLAIM &&
 	       lmdb_index_find(&store_of(client)->file.index,
-	                       call->op.record_key, 0, &number) == 0 &&
+	                       call->op.record_key, &place, &number) == 0 &&
 	       number == 0;
 }
 
-/* One transaction for all that the turn brought. What `done` submits waits for
- * the next turn, so that a loop is never kept from its sockets. */
+/* All that the turn brought. What `done` submits waits for the next turn, so
+ * that a loop is never kept from its sockets. */
 static void look_all(struct lmdb_client *client)
 {
-	struct lmdb_store *store = store_of(client);
 	struct lmdb_calls turn, known;
 	struct store_call *call;
-	int rc;
+	uint64_t snapshot = UINT64_MAX;
 
 	lmdb_calls_init(&turn);
 	lmdb_calls_init(&known);
@@ -107,19 +143,8 @@ static void look_all(struct lmdb_client *client)
 		lmdb_calls_append(surely_new(client, call) ? &client->handover
 		                                           : &known,
 		                  call);
-	if (lmdb_calls_empty(&known))
-		return;
-	rc = lmdb_file_read(&store->file, &client->txn);
-	if (rc == 0)
-		set_read_failed(store, false);
-	while ((call = lmdb_calls_take(&known))) {
-		if (rc == 0)
-			look(client, call);
-		else
-			give_failure(client, call, rc);
-	}
-	if (rc == 0)
-		lmdb_file_read_end(&store->file, client->txn);
+	while (!lmdb_calls_empty(&known))
+		look_once(client, &known, &snapshot);
 }
 
 /* Its being started is all that matters: the loop does not sleep then. */

@@ -194,24 +194,25 @@ static struct lmdb_index_page *page_of(const struct lmdb_index *index,
 
 /* --- reading ------------------------------------------------------------ */
 
-static int find(const struct lmdb_index *index, uint64_t prefix, unsigned nth,
-                uint64_t *ret_number)
+static int find(const struct lmdb_index *index, uint64_t prefix,
+                unsigned *place, uint64_t *ret_number)
 {
 	uint64_t number = 0;
 	const struct lmdb_index_page *page = page_of(index, prefix, &number);
-	unsigned at = home(prefix);
+	unsigned at = (home(prefix) + *place) % LMDB_INDEX_SLOTS;
 
 	*ret_number = 0;
 	if (!page)
 		return MDB_CORRUPTED;
-	for (unsigned i = 0; i < LMDB_INDEX_SLOTS; i++, at = behind(at)) {
+	for (unsigned i = *place; i < LMDB_INDEX_SLOTS; i++, at = behind(at)) {
 		uint64_t found;
 
 		if (!read_slot(&page->slots[at], &found, &number))
 			return MDB_CORRUPTED;
 		if (number == 0)
 			return 0;
-		if (found == prefix && number != REMOVED && nth-- == 0) {
+		if (found == prefix && number != REMOVED) {
+			*place = i + 1;
 			*ret_number = number;
 			return 0;
 		}
@@ -220,7 +221,7 @@ static int find(const struct lmdb_index *index, uint64_t prefix, unsigned nth,
 }
 
 int lmdb_index_find(const struct lmdb_index *index, const uint8_t *record_key,
-                    unsigned nth, uint64_t *ret_number)
+                    unsigned *place, uint64_t *ret_number)
 {
 	const uint64_t prefix = lmdb_index_prefix(record_key);
 	uint64_t changes;
@@ -229,7 +230,7 @@ int lmdb_index_find(const struct lmdb_index *index, const uint8_t *record_key,
 	/* A page that is reused while it is read looks damaged, or empty. */
 	do {
 		changes = lmdb_index_changes(index);
-		rc = find(index, prefix, nth, ret_number);
+		rc = find(index, prefix, place, ret_number);
 	} while ((rc != 0 || *ret_number == 0) &&
 	         changes != lmdb_index_changes(index));
 	return rc;

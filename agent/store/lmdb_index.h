@@ -68,11 +68,12 @@ struct lmdb_index {
 
 /* The functions that can fail return 0, or an error of LMDB or errno. */
 
-/* The numbers of a key one by one, `nth` from 0 on; 0: there are no more. Any
- * thread; should the table have `changed` meanwhile, one may be missed.
- * MDB_CORRUPTED: the table is damaged. */
+/* The numbers of a key one by one, from *place on, which is moved behind the
+ * number and begins as 0; 0: there are no more. Any thread; should the table
+ * have `changed` meanwhile, one may be missed, but not for another's being
+ * removed. MDB_CORRUPTED: the table is damaged. */
 int lmdb_index_find(const struct lmdb_index *index, const uint8_t *record_key,
-                    unsigned nth, uint64_t *ret_number);
+                    unsigned *place, uint64_t *ret_number);
 
 static inline uint64_t lmdb_index_changes(const struct lmdb_index *index)
 {

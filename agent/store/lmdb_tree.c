@@ -115,12 +115,13 @@ int lmdb_tree_get(const struct lmdb_tree *tree, uint64_t number,
 static int find_number(struct lmdb_tree *tree, const uint8_t *record_key,
                        struct lmdb_entry *ret_entry)
 {
+	unsigned place = 0;
 	int rc = MDB_NOTFOUND;
 
-	for (unsigned nth = 0; rc == MDB_NOTFOUND; nth++) {
+	while (rc == MDB_NOTFOUND) {
 		uint64_t number;
 
-		rc = lmdb_index_find(&tree->file->index, record_key, nth,
+		rc = lmdb_index_find(&tree->file->index, record_key, &place,
 		                     &number);
 		if (rc == 0 && number == 0)
 			return MDB_NOTFOUND;

@@ -1,4 +1,7 @@
 /* Expired records go, in small slices, and nothing else does. */
+#include <dlfcn.h>
+#include <lmdb.h>
+
 #include "tests/unit/store_rig.h"
 
 enum { RECORDS = 3000, SLICE_MAX = 256 + 64 };
@@ -222,6 +225,63 @@ static void a_scan_misses_none_that_moves(void **state)
 	rig_fini(&rig);
 }
 
+/* --- a look meanwhile ----------------------------------------------------- */
+
+/* Whose records move behind the back of the next look; NULL: none do. */
+static struct rig *moves_unseen;
+
+static void move_unseen(struct rig *rig)
+{
+	const uint64_t before = stats_of(rig).commits;
+	const ev_tstamp end = ev_time() + RIG_LIMIT_S;
+
+	rig_clock = RIG_NOW + RIG_KEEP_MS / 2 + 10000;
+	/* The first slice, and the next: that takes the old places of the
+	 * first out of the index. */
+	while (stats_of(rig).commits < before + 2 && ev_time() < end)
+		usleep(1000);
+	assert_true(stats_of(rig).commits >= before + 2);
+}
+
+/* A loop's look has its snapshot: a symbol of the program goes before one of a
+ * library. */
+int mdb_txn_renew(MDB_txn *txn)
+{
+	union {
+		void *symbol;
+		int (*renew)(MDB_txn *txn);
+	} real = {.symbol = dlsym(RTLD_NEXT, "mdb_txn_renew")};
+	struct rig *rig = moves_unseen;
+	int rc = real.renew(txn);
+
+	moves_unseen = NULL;
+	if (rc == 0 && rig)
+		move_unseen(rig);
+	return rc;
+}
+
+static void a_look_does_not_miss_what_moves(void **state)
+{
+	enum { N = 1000 };
+	const struct spoe_span response = rig_response(600, 1);
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig);
+	rig_open(&rig);
+	store_until(&rig, N, RIG_NOW + RIG_KEEP_MS / 2, response);
+	assert_int_equal(rig_result(&rig, rig_peek_op(N - 1, RIG_NOW)),
+	                 RECORD_FOUND);
+	moves_unseen = &rig;
+	assert_int_equal(rig_result(&rig, rig_peek_op(0, RIG_NOW)),
+	                 RECORD_FOUND);
+	assert_null(moves_unseen);
+	assert_int_equal(rig_result(&rig, rig_peek_op(N, RIG_NOW)),
+	                 RECORD_ABSENT);
+	rig_response_free(response);
+	rig_fini(&rig);
+}
+
 /* A record that is settled to live shorter than its lock would have. */
 static void shorter_lives_are_noticed(void **state)
 {
@@ -307,6 +367,7 @@ int main(void)
 	    cmocka_unit_test(settled_records_live_their_own_time),
 	    cmocka_unit_test(responses_go_first),
 	    cmocka_unit_test(a_scan_misses_none_that_moves),
+	    cmocka_unit_test(a_look_does_not_miss_what_moves),
 	    cmocka_unit_test(shorter_lives_are_noticed),
 	    cmocka_unit_test(taken_over_records_go_once),
 	    cmocka_unit_test(a_busy_store_sweeps_too),
