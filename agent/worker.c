@@ -1,6 +1,8 @@
+#include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "agent/clock.h"
 #include "agent/engines.h"
 #include "agent/log.h"
 #include "agent/net/tls.h"
@@ -191,6 +193,19 @@ static void on_beat(struct ev_loop *loop, ev_timer *timer, int revents)
 	atomic_fetch_add_explicit(&w->beats, 1, memory_order_relaxed);
 }
 
+/* What this turn had to say is said, and the loop is about to wait. */
+static void on_wait(struct ev_loop *loop)
+{
+	struct worker *w = ev_userdata(loop);
+	const uint64_t now_us = clock_moment().monotonic_us;
+
+	if (!yielding_due(&w->yielding, server_counters(w->server)->frames_in,
+	                  now_us))
+		return;
+	sched_yield();
+	yielding_done(&w->yielding, now_us, clock_moment().monotonic_us);
+}
+
 static struct server *new_server(struct worker *w, const struct config *config)
 {
 	struct connection_options options = {
@@ -225,6 +240,8 @@ static bool set_up(struct worker *w, struct config *config)
 	ev_timer_init(&w->beat, on_beat, BEAT_S, BEAT_S);
 	w->beat.data = w;
 	ev_timer_start(w->loop, &w->beat);
+	ev_set_userdata(w->loop, w);
+	ev_set_loop_release_cb(w->loop, on_wait, NULL);
 	return true;
 }
 
@@ -456,6 +473,7 @@ void worker_free(struct worker *w)
 	if (!w)
 		return;
 	if (w->loop) {
+		ev_set_loop_release_cb(w->loop, NULL, NULL);
 		ev_async_stop(w->loop, &w->wake);
 		ev_timer_stop(w->loop, &w->beat);
 	}

@@ -11,6 +11,7 @@
 #include "agent/notices.h"
 #include "agent/report.h"
 #include "agent/worker.h"
+#include "agent/yielding.h"
 
 /* A connection that is on its way to the worker. */
 struct arrival {
@@ -46,6 +47,7 @@ struct worker {
 	pthread_t thread;
 	ev_async wake;
 	ev_timer beat;
+	struct yielding yielding;
 	struct mailbox mailbox;
 	struct store_client *store;
 	struct meter meter;
