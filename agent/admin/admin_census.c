@@ -4,7 +4,7 @@
 
 enum {
 	SLICE = 1024, /* records: well below a millisecond */
-	REST = 50,    /* times what a slice took */
+	REST = 200,   /* times what a slice took: half a percent of a CPU */
 };
 
 static const double REST_MIN_S = 0.01;
