@@ -13,8 +13,8 @@ enum {
 _Static_assert(BYTES % 3 == 0 && BYTES / 3 * 4 == TICKET_TEXT_SIZE,
                "a ticket fills its text");
 
-static const char alphabet[64] = {
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"};
+static const char alphabet[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /* The values of these characters (RFC 4648 section 5), each with a bit that
  * other characters lack. */
