@@ -12,7 +12,8 @@
  *
  * Memory: reads and writes go through buffers that all connections of a server
  * share (struct connection_buffers); a connection owns bytes only while a
- * frame is incomplete, no slot is free, or the peer does not read. */
+ * frame is incomplete, no slot is free, answers gather, or the peer does not
+ * read. */
 #ifndef AGENT_NET_CONNECTION_H
 #define AGENT_NET_CONNECTION_H
 

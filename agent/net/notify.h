@@ -33,9 +33,10 @@ void notify_ack_begin(struct notify *n, struct spoe_ack *ret_ack);
  * loop, never inside this call. */
 bool notify_ack_send(struct notify *n, struct spoe_ack *ack);
 
-/* The same, but keeps `n` until the socket has taken the ACK, or a part of it:
- * then told() follows; or until it is certain that it never will: then gone()
- * does. Both from the loop. */
+/* The same, but keeps `n` until the socket has taken the ACK, or may have: then
+ * told() follows (also when the ACK only waits behind what a slow peer has not
+ * read yet); or until it is certain that it never will: then gone() does. Both
+ * from the loop. */
 bool notify_ack_send_tracked(struct notify *n, struct spoe_ack *ack);
 
 /* --- for the connection --- */
