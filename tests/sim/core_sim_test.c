@@ -124,7 +124,8 @@ static void test_everything_happened(void **state)
 }
 
 /* Each of these breaks a rule; the judge must say which promise went with
- * it; where one breach leads to the next, whichever shows first. */
+ * it, be it not in the first schedule that fails: one breach leads to the
+ * next, and which shows first is up to the schedule. */
 static const struct {
 	const char *name;
 	enum sabotage sabotage;
@@ -139,7 +140,7 @@ static const struct {
     {"expires early", SABOTAGE_EXPIRES_EARLY, 1u << 1},
     {"forgets", SABOTAGE_FORGETS, 1u << 1},
     {"swallows a release", SABOTAGE_SWALLOWS, 1u << 0 | 1u << 2 | 1u << 5},
-    {"mixes keys", SABOTAGE_MIXES_KEYS, 1u << 0 | 1u << 1 | 1u << 5},
+    {"mixes keys", SABOTAGE_MIXES_KEYS, 1u << 0 | 1u << 5},
     {"cuts a body", SABOTAGE_CUTS_BODY, 1u << 3},
     {"reads damage as nothing", SABOTAGE_READS_DAMAGE, 1u << 4},
     {"ignores what it must find", SABOTAGE_IGNORES_FROM,
@@ -162,13 +163,18 @@ static void check_sabotage(struct sim *sim, const char *name,
                            unsigned promises)
 {
 	const struct judge *judge;
-	uint64_t number =
-	    play(sim, SEED_DEFAULT, 0, SABOTAGE_COUNT, options, &judge);
+	uint64_t number = 0;
 
+	for (;; number++) {
+		number = play(sim, SEED_DEFAULT, number, SABOTAGE_COUNT,
+		              options, &judge);
+		if (number == SABOTAGE_COUNT ||
+		    (promises >> judge->promise & 1))
+			break;
+	}
 	check_row(name, number < SABOTAGE_COUNT);
 	printf("%s: promise %u: %s (schedule %" PRIu64 ")\n", name,
 	       judge->promise, judge->text, number);
-	check_row(name, promises >> judge->promise & 1);
 }
 
 static void test_sabotage_is_noticed(void **state)
