@@ -88,7 +88,6 @@ static struct pending *pending_new(struct service *s, struct notify *n,
 	p->service = s;
 	p->config = config_ref(s->config);
 	p->notify = n;
-	p->telling = false;
 	p->wake_ms = 0;
 	p->late = false;
 	p->response_size = 0;
@@ -157,8 +156,7 @@ static bool pending_reply(struct pending *p)
 		counter_add(&s->counters.waits_over, 1);
 	if (!service_reply(s, n, x->policy, &x->reply, x->op.record_key))
 		return false;
-	p->telling = service_reply_grants(&x->reply);
-	if (p->telling) {
+	if (service_reply_grants(&x->reply)) {
 		p->notify = n;
 		n->owner = p;
 	}
@@ -173,7 +171,6 @@ static void pending_untold(struct pending *p)
 	    .now_ms = service_now_ms(p->service),
 	};
 
-	p->telling = false;
 	service_step(p, &event);
 }
 
@@ -199,7 +196,8 @@ static void pending_do(struct pending *p, const struct exchange_todo *todo)
 		p->asked_us = s->now_us;
 		store_submit(s->store, &p->call);
 	}
-	if (todo->finished && !p->telling)
+	/* Else told() or gone() is to follow. */
+	if (todo->finished && !p->notify)
 		pending_free(p);
 	else if (todo->wait)
 		service_wait_begin(p, todo->wake_ms);
@@ -457,22 +455,21 @@ void service_notify(struct service *s, struct notify *n,
 void service_gone(struct service *s, struct notify *n)
 {
 	struct pending *p = n->owner;
-	struct exchange_event event = {
-	    .type = EXCHANGE_GONE,
-	    .now_ms = service_now_ms(s),
-	};
 
 	if (!p)
 		return;
 	assert(p->notify == n);
 	p->notify = NULL;
-	if (p->telling) {
+	if (p->exchange.state == EXCHANGE_DONE) {
 		pending_untold(p);
 		return;
 	}
 	if (p->waited)
 		counter_add(&s->counters.waits_gone, 1);
-	service_step(p, &event);
+	service_step(p, &(struct exchange_event){
+			    .type = EXCHANGE_GONE,
+			    .now_ms = service_now_ms(s),
+			});
 }
 
 void service_told(struct service *s, struct notify *n)
@@ -480,7 +477,7 @@ void service_told(struct service *s, struct notify *n)
 	struct pending *p = n->owner;
 
 	(void)s;
-	assert(p->notify == n && p->telling);
+	assert(p->notify == n && p->exchange.state == EXCHANGE_DONE);
 	pending_free(p);
 }
 

@@ -17,10 +17,9 @@ struct pending {
 	struct store_call call;
 	struct service *service;
 	struct config *config; /* a reference: the exchange borrows a policy */
-	struct notify *notify; /* NULL once answered or gone */
-	/* The exchange is finished, but whether its reply goes out is not
-	 * certain yet: `notify` says so with told() or gone(). */
-	bool telling;
+	/* NULL once answered or gone. But of a finished exchange that granted:
+	 * told() or gone() says whether its reply went out. */
+	struct notify *notify;
 	uint64_t wake_ms;     /* Unix time; 0 when not in the queue */
 	uint64_t asked_us;    /* when the store was, monotonic */
 	bool late;            /* it has not answered in time */

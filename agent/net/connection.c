@@ -282,10 +282,12 @@ static bool drop_once(struct connection *c)
 static void release_all(struct connection *c, struct notify_list *list,
                         void (*report)(void *cookie, struct notify *n))
 {
+	c->in_call_back = true;
 	while (list->first) {
 		report(c->options->cookie, list->first);
 		notify_release_first(&c->slots, list);
 	}
+	c->in_call_back = false;
 }
 
 static void release_waiting(struct connection *c)
@@ -300,10 +302,10 @@ static void release_written(struct connection *c)
 
 static void finish(struct connection *c)
 {
-	c->in_call_back = true;
 	release_written(c);
 	release_all(c, &c->slots.sent, c->options->handler->gone);
 	release_waiting(c);
+	c->in_call_back = true;
 	c->options->handler->closed(c->options->cookie, c, c->end,
 	                            c->end_status);
 	ev_clear_pending(c->transport.loop, &c->later);
@@ -340,9 +342,7 @@ static void drain(struct connection *c)
 static void go_on_closing(struct connection *c)
 {
 	send_session(c);
-	c->in_call_back = true;
 	release_waiting(c);
-	c->in_call_back = false;
 	bytes_clear(&c->kept);
 	if (c->phase != CONNECTION_CLOSING || c->unsent.size > 0)
 		return;
@@ -367,9 +367,7 @@ static void settle(struct connection *c)
 {
 	ev_clear_pending(c->transport.loop, &c->later);
 	connection_send_gathered(c);
-	c->in_call_back = true;
 	release_written(c);
-	c->in_call_back = false;
 	if (c->phase == CONNECTION_OPEN)
 		take_kept(c);
 	if (c->phase == CONNECTION_DRAINING)

@@ -142,52 +142,44 @@ void notify_ack_begin(struct notify *n, struct spoe_ack *ret_ack)
 	               spoe_writer(buffers->output, buffers->output_size));
 }
 
-static bool finish(struct notify *n, struct spoe_ack *ack,
-                   struct spoe_span *ret_frame)
+/* Its ACK was sent just now. Not before: with it, what had gathered may have
+ * been written. */
+static void track(struct connection *c, struct notify *n)
 {
-	size_t size = spoe_ack_finish(ack);
-
-	assert(n->connection);
-	*ret_frame = spoe_span(ack->writer.data, size);
-	return size > 0;
+	append(&c->slots.sent, n);
+	if (c->gathered.size == 0 && c->phase != CONNECTION_BROKEN)
+		notify_slots_written(&c->slots);
 }
 
-/* Normally nothing follows. Else: the rest of the ACK is to be sent, reading
- * may go on, or the last answer of a drain is out. */
-static void follow_up(struct connection *c)
+static bool send_ack(struct notify *n, struct spoe_ack *ack, bool tracked)
 {
-	if (c->phase != CONNECTION_OPEN || c->unsent.size > 0 ||
+	struct connection *c = n->connection;
+	size_t size = spoe_ack_finish(ack);
+
+	assert(c);
+	if (size == 0)
+		return false;
+	wait_no_more(&c->slots, n);
+	connection_send(c, spoe_span(ack->writer.data, size));
+	if (tracked)
+		track(c, n);
+	else
+		release(&c->slots, n);
+	/* Normally nothing follows. Else: told() or gone(), the rest of the ACK
+	 * is to be sent, reading may go on, or the last answer of a drain is
+	 * out. */
+	if (tracked || c->phase != CONNECTION_OPEN || c->unsent.size > 0 ||
 	    !transport_reading(&c->transport))
 		connection_later(c);
+	return true;
 }
 
 bool notify_ack_send(struct notify *n, struct spoe_ack *ack)
 {
-	struct connection *c = n->connection;
-	struct spoe_span frame;
-
-	if (!finish(n, ack, &frame))
-		return false;
-	wait_no_more(&c->slots, n);
-	release(&c->slots, n);
-	connection_send(c, frame);
-	follow_up(c);
-	return true;
+	return send_ack(n, ack, false);
 }
 
 bool notify_ack_send_tracked(struct notify *n, struct spoe_ack *ack)
 {
-	struct connection *c = n->connection;
-	struct spoe_span frame;
-
-	if (!finish(n, ack, &frame))
-		return false;
-	wait_no_more(&c->slots, n);
-	/* Only now: with it, what was gathered before may have been written. */
-	connection_send(c, frame);
-	append(&c->slots.sent, n);
-	if (c->gathered.size == 0 && c->phase != CONNECTION_BROKEN)
-		notify_slots_written(&c->slots);
-	connection_later(c);
-	return true;
+	return send_ack(n, ack, true);
 }

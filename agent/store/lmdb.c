@@ -196,21 +196,27 @@ static void on_answered(struct ev_loop *loop, ev_async *w, int revents)
 	client->answering = false;
 }
 
+/* Settles submitted by a `done` just now went with the others. */
+static void sleep_if_done(struct lmdb_client *client)
+{
+	if (lmdb_calls_empty(&client->pending) &&
+	    lmdb_calls_empty(&client->handover))
+		ev_idle_stop(client->loop, &client->idle);
+}
+
 /* What was found goes out before this, which takes longer. */
 static void on_write(struct ev_loop *loop, ev_watcher *w, int revents)
 {
 	struct lmdb_client *client = w->data;
 
+	(void)loop;
 	(void)revents;
 	client->answering = true;
 	if (!lmdb_calls_empty(&client->handover)) {
 		lmdb_writer_hand_over(client);
 		deliver_all(client);
 	}
-	/* Settles submitted by a `done` just now went with the others. */
-	if (lmdb_calls_empty(&client->pending) &&
-	    lmdb_calls_empty(&client->handover))
-		ev_idle_stop(loop, &client->idle);
+	sleep_if_done(client);
 	client->answering = false;
 }
 
@@ -224,8 +230,7 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *w, int revents)
 		look_all(client);
 	if (!lmdb_calls_empty(&client->handover))
 		ev_feed_event(loop, &client->write, EV_CUSTOM);
-	else if (lmdb_calls_empty(&client->pending))
-		ev_idle_stop(loop, &client->idle);
+	sleep_if_done(client);
 	client->answering = false;
 }
 
