@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -96,14 +97,30 @@ enum reason lmdb_file_reason(int rc)
 	return rc == ENOMEM ? REASON_NO_MEMORY : REASON_STORE_FAILED;
 }
 
+/* A write that the limit cut leaves the file just as large as the limit. */
+static bool at_limit_of_files(const struct lmdb_file *file)
+{
+	struct rlimit limit;
+	struct stat st;
+	int fd;
+
+	return mdb_env_get_fd(file->env, &fd) == 0 && fstat(fd, &st) == 0 &&
+	       getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
+	       (rlim_t)st.st_size >= limit.rlim_cur;
+}
+
 int lmdb_file_explain(struct lmdb_file *file, int rc)
 {
 	struct statvfs fs;
 
-	if (rc == EIO && statvfs(file->path, &fs) == 0 &&
+	if (rc != EIO)
+		return rc;
+	if (at_limit_of_files(file))
+		return EFBIG;
+	if (statvfs(file->path, &fs) == 0 &&
 	    fs.f_bavail * fs.f_frsize < NEARLY_FULL)
 		return ENOSPC;
-	return rc;
+	return EIO;
 }
 
 static int make_directory(const struct complaint *c)

@@ -80,7 +80,8 @@ bool lmdb_file_is_full(int rc);
 /* The health that `rc` is answered with; REASON_NONE for 0. */
 enum reason lmdb_file_reason(int rc);
 
-/* LMDB calls it EIO when a part of a write fits the disk; says what it was. */
+/* LMDB calls it EIO when only a part of a write fits the disk, or the limit on
+ * the size of files; says what it was. */
 int lmdb_file_explain(struct lmdb_file *file, int rc);
 
 #endif
