@@ -293,6 +293,7 @@ static void lmdb_submit(struct store_client *base, struct store_call *call)
 	struct lmdb_client *client = (struct lmdb_client *)base;
 
 	call->driver_data = NULL;
+	lmdb_index_expect(&store_of(client)->file.index, call->op.record_key);
 	/* A settle changes what it finds: nothing to look up here. */
 	lmdb_calls_append(call->op.type == RECORD_OP_SETTLE ? &client->handover
 	                                                    : &client->pending,
