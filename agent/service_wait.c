@@ -105,7 +105,9 @@ void service_wait_look(struct pending *p)
 	waiters_look(&p->waiter);
 	if (p->waiting)
 		move(p, false);
-	p->moment = waiters_moment(s->waiters, p->exchange.op.record_key);
+	if (p->exchange.policy->wait_ms > 0)
+		p->moment = waiters_moment(s->waiters,
+		                           p->exchange.op.record_key);
 }
 
 void service_wait_fini(struct pending *p)
