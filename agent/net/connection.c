@@ -437,6 +437,7 @@ struct connection *connection_new(struct ev_loop *loop, int fd, struct tls *tls,
 	}
 	if (tls)
 		address_of_peer(fd, &c->peer);
+	c->local = transport_is_local(&c->transport);
 	ev_init(&c->later, on_later);
 	c->later.data = c;
 	spoe_session_init(&c->session, &options->session);

@@ -63,17 +63,23 @@ struct connection_handler {
 	               enum connection_end end, enum spoe_status status);
 };
 
-/* What `gather_max` should be: with the headers of TLS, TCP and IP still one
- * packet of an Ethernet, for HAProxy should not see a frame in pieces
- * (HAPROXY.md 1.2). */
-enum { CONNECTION_GATHER_MAX = 1380 };
+/* What the limits on gathering should be, for HAProxy should not see a frame in
+ * pieces (HAPROXY.md 1.2): with the headers of TLS, TCP and IP still one packet
+ * of an Ethernet; over a Unix socket, where a write of 32 KiB is one message of
+ * the kernel's, half of the buffer that HAProxy reads into. */
+enum {
+	CONNECTION_GATHER_PACKET = 1380,
+	CONNECTION_GATHER_LOCAL = 8192,
+};
 
 struct connection_options {
 	struct spoe_session_options session;
 	size_t max_in_flight; /* NOTIFYs waiting for an ACK; at least 1 */
-	/* Bytes of whole frames that may go in one write. A larger frame goes
-	 * alone; 0: every one does. */
-	size_t gather_max;
+	/* Bytes of whole frames that may go in one write, to a peer on the
+	 * network and to one on a Unix socket. A larger frame goes alone;
+	 * 0: every one does. */
+	size_t gather_packet;
+	size_t gather_local;
 	/* From the accept to the whole HELLO. 0: no limit */
 	uint64_t hello_timeout_ms;
 	/* Without a byte, and with no NOTIFY waiting. 0: no limit */

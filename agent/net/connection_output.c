@@ -43,7 +43,8 @@ void connection_send_gathered(struct connection *c)
 
 static bool gather(struct connection *c, struct spoe_span frame)
 {
-	const size_t max = c->options->gather_max;
+	const size_t max =
+	    c->local ? c->options->gather_local : c->options->gather_packet;
 
 	if (c->gathered.size + frame.size > max)
 		connection_send_gathered(c);

@@ -26,6 +26,7 @@ struct connection {
 	struct connection_counters *counters;
 
 	struct address peer; /* with TLS, whose failures name it */
+	bool local;          /* on a Unix socket */
 
 	enum connection_phase phase;
 	enum connection_end end;     /* from CLOSING on */

@@ -104,6 +104,15 @@ void transport_init(struct transport *t, struct ev_loop *loop, int fd,
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
+bool transport_is_local(const struct transport *t)
+{
+	int domain = AF_UNSPEC;
+	socklen_t size = sizeof(domain);
+
+	getsockopt(t->fd, SOL_SOCKET, SO_DOMAIN, &domain, &size);
+	return domain == AF_UNIX;
+}
+
 bool transport_secure(struct transport *t, struct tls *tls,
                       const char *server_name)
 {

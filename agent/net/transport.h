@@ -58,6 +58,9 @@ void transport_init(struct transport *t, struct ev_loop *loop, int fd,
 bool transport_secure(struct transport *t, struct tls *tls,
                       const char *server_name);
 
+/* Whether the peer is on a Unix socket. */
+bool transport_is_local(const struct transport *t);
+
 /* Stops watching and closes the socket. */
 void transport_fini(struct transport *t);
 

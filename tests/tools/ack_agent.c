@@ -206,9 +206,10 @@ static bool parse_options(struct agent *a, int argc, char **argv,
 	int option;
 
 	while ((option = getopt_long(argc, argv, "gl:", options, NULL)) != -1)
-		if (option == 'g')
-			ret_options->gather_max = CONNECTION_GATHER_MAX;
-		else if (option != 'l' || !add_listener(a, optarg))
+		if (option == 'g') {
+			ret_options->gather_packet = CONNECTION_GATHER_PACKET;
+			ret_options->gather_local = CONNECTION_GATHER_LOCAL;
+		} else if (option != 'l' || !add_listener(a, optarg))
 			return false;
 	return optind == argc && a->n_listeners > 0;
 }

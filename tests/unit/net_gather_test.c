@@ -4,19 +4,26 @@
 
 enum { GATHER_MAX = 1380 };
 
-/* HELLO, then NOTIFYs of stream `1` to `count`, over a socket that keeps the
- * borders of writes; the client reads only when told to. */
-static void open_with(int type, size_t count)
+/* HELLO, then NOTIFYs of stream `1` to `count`; the client reads only when told
+ * to. */
+static void begin(size_t count)
 {
-	rig.options.gather_max = GATHER_MAX;
-	rig.tracks = true;
-	rig_connect(&rig, type);
 	rig_hello(&rig);
 	ev_io_stop(rig.loop, &rig.client.reader);
 	p.size = 0;
 	for (size_t i = 1; i <= count; i++)
 		peer_notify(&p, i, 1);
 	assert_int_equal(send(rig.client.fd, p.bytes, p.size, 0), p.size);
+}
+
+/* The same over a Unix socket; one of SOCK_SEQPACKET keeps the borders of
+ * writes. */
+static void open_with(int type, size_t count)
+{
+	rig.options.gather_local = GATHER_MAX;
+	rig.tracks = true;
+	rig_connect(&rig, type);
+	begin(count);
 }
 
 static bool all_wait(struct rig *r)
@@ -138,7 +145,7 @@ static void nothing_gathers_unless_wanted(void **state)
 {
 	(void)state;
 	open_with(SOCK_SEQPACKET, 2);
-	rig.options.gather_max = 0;
+	rig.options.gather_local = 0;
 	rig_until(&rig, all_wait);
 	answer(2);
 	assert_int_equal(read_write(1), 1);
@@ -147,6 +154,29 @@ static void nothing_gathers_unless_wanted(void **state)
 	assert_int_equal(rig.told, 0);
 	rig_turn(&rig);
 	assert_int_equal(rig.told, 2);
+}
+
+/* Of which a peer on a Unix socket may get more in one write. */
+static void the_network_has_a_limit_of_its_own(void **state)
+{
+	int ours, theirs;
+	uint64_t before;
+
+	(void)state;
+	rig.options.gather_packet = GATHER_MAX;
+	rig_tcp_pair(&ours, &theirs);
+	rig_connect_fds(&rig, ours, theirs, true);
+	begin(5);
+	rig_until(&rig, all_wait);
+	before = rig.counters.bytes_out;
+	answer(3);
+	assert_int_equal(rig.counters.bytes_out, before);
+	rig_turn(&rig);
+	assert_true(rig.counters.bytes_out > before);
+	rig.options.gather_packet = 0;
+	before = rig.counters.bytes_out;
+	answer(1);
+	assert_true(rig.counters.bytes_out > before);
 }
 
 /* A DISCONNECT goes behind the answers. */
@@ -261,6 +291,7 @@ int main(void)
 	    TEST(a_write_is_bounded),
 	    TEST(a_large_frame_goes_alone_in_its_place),
 	    TEST(nothing_gathers_unless_wanted),
+	    TEST(the_network_has_a_limit_of_its_own),
 	    TEST(a_drain_sends_all),
 	    TEST(a_close_sends_all),
 	    TEST(a_closed_peer_is_told_nothing),

@@ -193,7 +193,7 @@ static void answers_need_no_memory_to_gather(void **state)
 {
 	(void)state;
 	rig_init(&rig);
-	rig.options.gather_max = 1380;
+	rig.options.gather_local = 1380;
 	rig_connect(&rig, SOCK_STREAM);
 	rig_hello(&rig);
 	p.size = 0;
