@@ -14,7 +14,9 @@
 static int failed(const char *text, const char *what, char *reterr_text,
                   size_t reterr_size)
 {
-	snprintf(reterr_text, reterr_size, "\"%s\" %s; " EXPECTED, text, what);
+	/* However long the text is, there is room for the advice. */
+	snprintf(reterr_text, reterr_size, "\"%.100s\" %s; " EXPECTED, text,
+	         what);
 	return -1;
 }
 

@@ -14,7 +14,7 @@ static void report_of(struct redis_store *store, enum store_event event,
                       const struct redis_node *node, const char *what)
 {
 	char place[ENDPOINT_TEXT_SIZE];
-	char text[sizeof(place) + REDIS_INFO_WARNING_SIZE];
+	char text[sizeof(place) + sizeof(": ") + REDIS_INFO_WARNING_SIZE];
 
 	endpoint_format(redis_node_endpoint(node), place, sizeof(place));
 	snprintf(text, sizeof(text), "%s: %s", place, what);
