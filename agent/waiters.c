@@ -9,18 +9,19 @@
 /* So many that settles of other keys seldom meet a waiter's. */
 enum { BUCKETS = 1024 };
 
-/* The keys of one hash. A settle counts first and then looks for waiters; a
- * waiter comes first and then looks at the count: one of both sees the other.
- */
+/* Of the keys of one hash. */
 struct bucket {
-	atomic_uint_least64_t settles;
 	atomic_size_t n;      /* in the list */
 	struct waiter *first; /* with the lock held */
 };
 
+/* A settle counts first and then looks for waiters; a waiter comes first and
+ * then looks at the count: one of both sees the other. The counts lie close
+ * together, for every request has one and most have no waiter. */
 struct waiters {
 	pthread_mutex_t lock; /* for the lists, and for every waiter in them */
-	atomic_size_t count;
+	atomic_size_t count;  /* of waiters */
+	atomic_uint_least32_t settles[BUCKETS];
 	struct bucket buckets[BUCKETS];
 };
 
@@ -179,7 +180,7 @@ void waiters_detach(struct waiters_client *c)
 uint64_t waiters_moment(const struct waiters *w,
                         const uint8_t record_key[RECORD_KEY_SIZE])
 {
-	return atomic_load(&w->buckets[bucket_of(record_key)].settles);
+	return atomic_load(&w->settles[bucket_of(record_key)]);
 }
 
 enum waiters_result waiters_wait(struct waiters_client *c,
@@ -197,7 +198,7 @@ enum waiters_result waiters_wait(struct waiters_client *c,
 		take_place(c, b, waiter, record_key);
 	if (!waiter->client)
 		result = WAITERS_FULL;
-	else if (atomic_load(&b->settles) != moment)
+	else if (waiters_moment(w, record_key) != moment)
 		result = WAITERS_SETTLED;
 	else
 		waiter->state = WAITER_WAITS;
@@ -232,10 +233,11 @@ void waiters_leave(struct waiter *waiter)
 static void settled(struct waiters *w,
                     const uint8_t record_key[RECORD_KEY_SIZE])
 {
-	struct bucket *b = &w->buckets[bucket_of(record_key)];
+	const size_t bucket = bucket_of(record_key);
+	const struct bucket *b = &w->buckets[bucket];
 
-	atomic_fetch_add(&b->settles, 1);
-	if (atomic_load(&b->n) == 0)
+	atomic_fetch_add(&w->settles[bucket], 1);
+	if (atomic_load(&w->count) == 0 || atomic_load(&b->n) == 0)
 		return;
 	pthread_mutex_lock(&w->lock);
 	for (struct waiter *o = b->first; o; o = o->next) {

@@ -113,6 +113,17 @@ static void look_once(struct lmdb_client *client, struct lmdb_calls *calls,
 	lmdb_calls_move(calls, &absent);
 }
 
+/* Before the first of them is looked for. */
+static void approach_all(struct lmdb_client *client,
+                         const struct lmdb_calls *calls)
+{
+	const struct store_call *call;
+
+	for (call = calls->head.next; call != &calls->head; call = call->next)
+		lmdb_index_approach(&store_of(client)->file.index,
+		                    call->op.record_key);
+}
+
 /* Whether the index alone says that there is nothing: most often so for a
  * first request, which then needs no transaction here. The writer looks again.
  */
@@ -139,6 +150,7 @@ static void look_all(struct lmdb_client *client)
 	lmdb_calls_init(&turn);
 	lmdb_calls_init(&known);
 	lmdb_calls_move(&turn, &client->pending);
+	approach_all(client, &turn);
 	while ((call = lmdb_calls_take(&turn)))
 		lmdb_calls_append(surely_new(client, call) ? &client->handover
 		                                           : &known,
@@ -226,6 +238,7 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *w, int revents)
 
 	(void)revents;
 	client->answering = true;
+	approach_all(client, &client->handover);
 	if (!lmdb_calls_empty(&client->pending))
 		look_all(client);
 	if (!lmdb_calls_empty(&client->handover))

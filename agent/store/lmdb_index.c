@@ -31,6 +31,16 @@ uint64_t lmdb_index_prefix(const uint8_t *record_key)
 void lmdb_index_expect(const struct lmdb_index *index,
                        const uint8_t *record_key)
 {
+	struct directory d;
+
+	if (read_directory(index, &d))
+		__builtin_prefetch(&d.entries[entry_of(
+		    d.depth, lmdb_index_prefix(record_key))]);
+}
+
+void lmdb_index_approach(const struct lmdb_index *index,
+                         const uint8_t *record_key)
+{
 	const uint64_t prefix = lmdb_index_prefix(record_key);
 	const struct lmdb_index_page *page;
 	struct directory d;

@@ -75,10 +75,12 @@ struct lmdb_index {
 int lmdb_index_find(const struct lmdb_index *index, const uint8_t *record_key,
                     unsigned *place, uint64_t *ret_number);
 
-/* The key will be looked for soon: has the memory that it is looked for in come
- * meanwhile. Any thread. */
+/* The key will be looked for soon: has the memory for that come meanwhile. The
+ * second is for when the first has had its time. Any thread. */
 void lmdb_index_expect(const struct lmdb_index *index,
                        const uint8_t *record_key);
+void lmdb_index_approach(const struct lmdb_index *index,
+                         const uint8_t *record_key);
 
 static inline uint64_t lmdb_index_changes(const struct lmdb_index *index)
 {
