@@ -5,28 +5,29 @@
 # run; and with Redis as the store. Builds what it needs; about five minutes.
 #
 #     tests/bench/run.sh [--seconds N] [--rounds N] [--connections N]
-#                        [--records N] [--markdown]
+#                        [--many N] [--records N] [--markdown]
 #
 # --seconds      how long each cell is loaded in each round (4)
 # --rounds       rounds over all cells; medians are printed (3)
 # --connections  client connections of wrk (32)
+# --many         and how many in a second look at what the targets are about (128)
 # --records      records stored to see what they cost in memory (1000000; 0: none)
 # --markdown     the table as the README has it
 set -euo pipefail
 exec </dev/null
 cd "$(dirname "$0")/../.."
 
-seconds=4 rounds=3 connections=32 records=1000000 markdown=false
+seconds=4 rounds=3 connections=32 many=128 records=1000000 markdown=false
 command="tests/bench/run.sh${*:+ $*}"
 while (($#)); do
 	case $1 in
-	--seconds | --rounds | --connections | --records)
+	--seconds | --rounds | --connections | --many | --records)
 		printf -v "${1#--}" '%d' "${2:?$1 needs a number}"
 		shift
 		;;
 	--markdown) markdown=true ;;
 	*)
-		sed -n 's/^# \{0,1\}//; 2,14p' "$0"
+		sed -n 's/^# \{0,1\}//; 2,18p' "$0"
 		exit 2
 		;;
 	esac
@@ -165,14 +166,14 @@ stats_written() {
 	(($(grep -c 'event=stats store=redis' "$1") > $2))
 }
 
-# wrk_run HAPROXY MODE NAME SECONDS
+# wrk_run HAPROXY MODE CONNECTIONS NAME SECONDS
 wrk_run() {
-	wrk -t 1 -c "$connections" -d "$4s" -s tests/bench/requests.lua \
-		"http://127.0.0.1:${ports[$1]}" -- "$2" "$3" | grep '^result '
+	wrk -t 1 -c "$3" -d "$5s" -s tests/bench/requests.lua \
+		"http://127.0.0.1:${ports[$1]}" -- "$2" "$4" | grep '^result '
 }
 
-# measure HAPROXY AGENT MODE NAME: one line of results:
-# haproxy mode requests/s p50 p99 (µs) haproxy-µs agent-µs
+# measure HAPROXY AGENT MODE CONNECTIONS NAME: one line of results:
+# haproxy mode connections requests/s p50 p99 (µs) haproxy-µs agent-µs
 measure() {
 	local h=${haproxies[$1]} a=${agents[$2]-} h0 h1 a0=0 a1=0 u0 u1
 	local requests duration p50 p99 errors
@@ -182,7 +183,7 @@ measure() {
 	h0=$(cpu_ns "$h")
 	[[ $a ]] && a0=$(cpu_ns "$a")
 	read -r _ requests duration p50 p99 errors \
-		< <(wrk_run "$1" "$3" "$4" "$seconds") || {
+		< <(wrk_run "$1" "$3" "$4" "$5" "$seconds") || {
 		say "$1 $3: wrk gave no result"
 		exit 1
 	}
@@ -207,7 +208,7 @@ measure() {
 	fi
 	awk -v n="$requests" -v us="$duration" -v h=$((h1 - h0)) \
 		-v a=$((a1 - a0)) -v p50="$p50" -v p99="$p99" \
-		-v cell="$1 $3" 'BEGIN {
+		-v cell="$1 $3 $4" 'BEGIN {
 		print "cell", cell, n * 1e6 / us, p50, p99, h / n / 1e3, a / n / 1e3
 	}' >>"$work/results"
 }
@@ -250,36 +251,40 @@ sleep 1
 idle_rss=$(memory_kib "${agents[none]}" VmRSS)
 idle_anon=$(memory_kib "${agents[none]}" RssAnon)
 
-cells=("alone - first" "ack-unix ack first" "ack-tcp ack first"
-	"gather-unix gather first")
-for durability in none commit; do
-	for way in unix tcp; do
-		cells+=("$durability-$way $durability first")
-		cells+=("$durability-$way $durability replay")
-	done
+# Those that are compared stand side by side: the machine's own speed changes
+# from minute to minute.
+cells=("alone - first $connections")
+for n in "$connections" "$many"; do
+	cells+=("ack-unix ack first $n" "none-unix none first $n")
 done
-for way in unix tcp; do
-	cells+=("redis-$way redis-$way first" "redis-$way redis-$way replay")
+cells+=("redis-unix redis-unix first $connections"
+	"redis-unix redis-unix replay $connections"
+	"none-unix none replay $connections"
+	"gather-unix gather first $connections"
+	"ack-tcp ack first $connections")
+for way in "none-tcp none" "commit-unix commit" "commit-tcp commit" \
+	"redis-tcp redis-tcp"; do
+	cells+=("$way first $connections" "$way replay $connections")
 done
 
 # Connections are opened, and the requests to be replayed executed: until a run
 # of replays brings nothing new to the application.
 say "warming up"
 for cell in "${cells[@]}"; do
-	read -r haproxy _ mode <<<"$cell"
+	read -r haproxy _ mode n <<<"$cell"
 	for ((try = 0; try < 30; try++)); do
 		before=$(upstream_requests)
-		wrk_run "$haproxy" "$mode" "warm-$mode-$haproxy" 1 >/dev/null
+		wrk_run "$haproxy" "$mode" "$n" "warm-$mode-$haproxy" 1 >/dev/null
 		[[ $mode == first || $before == "$(upstream_requests)" ]] && break
 	done
 done
 for ((round = 1; round <= rounds; round++)); do
 	say "round $round of $rounds"
 	for cell in "${cells[@]}"; do
-		read -r haproxy agent mode <<<"$cell"
-		name=$round-$haproxy
+		read -r haproxy agent mode n <<<"$cell"
+		name=$round-$n-$haproxy
 		[[ $mode == replay ]] && name=warm-replay-$haproxy
-		measure "$haproxy" "$agent" "$mode" "$name"
+		measure "$haproxy" "$agent" "$mode" "$n" "$name"
 	done
 done
 {
@@ -298,7 +303,7 @@ if ((records)); then
 		"$work/store_bench")
 	start_agent full none
 	start_haproxy full "unix@$work/full.sock"
-	wrk_run full first full "$seconds" >/dev/null
+	wrk_run full first "$connections" full "$seconds" >/dev/null
 	found=$(($(memory_kib "${agents[full]}" RssAnon) - idle_anon))
 	echo "memory count $records" >>"$work/results"
 	echo "memory records $((stored > found ? stored : found))" \
@@ -306,5 +311,6 @@ if ((records)); then
 fi
 
 $markdown && printf '    %s\n\n' "$command"
-awk -v markdown="$($markdown && echo 1 || echo 0)" -f tests/bench/report.awk \
+awk -v markdown="$($markdown && echo 1 || echo 0)" -v few="$connections" \
+	-v many="$many" -f tests/bench/report.awk \
 	"$work/results"
