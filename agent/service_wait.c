@@ -106,8 +106,8 @@ void service_wait_look(struct pending *p)
 	if (p->waiting)
 		move(p, false);
 	if (p->exchange.policy->wait_ms > 0)
-		p->moment = waiters_moment(s->waiters,
-		                           p->exchange.op.record_key);
+		p->moment =
+		    waiters_moment(s->waiters, p->exchange.op.record_key);
 }
 
 void service_wait_fini(struct pending *p)
