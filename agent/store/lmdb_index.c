@@ -48,11 +48,9 @@ void lmdb_index_approach(const struct lmdb_index *index,
 
 	if (!read_directory(index, &d))
 		return;
-	n = atomic_load_explicit(&d.entries[entry_of(d.depth, prefix)],
-	                         memory_order_relaxed);
-	if (!page_exists(index, n, 1))
+	page = led_to(index, &d, prefix, &n);
+	if (!page)
 		return;
-	page = page_at(index, n);
 	__builtin_prefetch(page);
 	__builtin_prefetch(&page->slots[home(prefix)]);
 }

@@ -154,6 +154,18 @@ static inline void set_used(struct lmdb_index_page *page, uint64_t link,
 	                      memory_order_release);
 }
 
+/* The page that the directory leads to, which is not looked at; NULL: it leads
+ * nowhere. */
+static inline struct lmdb_index_page *led_to(const struct lmdb_index *index,
+                                             const struct directory *d,
+                                             uint64_t prefix,
+                                             uint64_t *ret_page)
+{
+	*ret_page = atomic_load(&d->entries[entry_of(d->depth, prefix)]);
+	return page_exists(index, *ret_page, 1) ? page_at(index, *ret_page)
+	                                        : NULL;
+}
+
 /* The page that the directory has for `prefix`; NULL: damaged. */
 static inline struct lmdb_index_page *page_of(const struct lmdb_index *index,
                                               uint64_t prefix,
@@ -165,10 +177,9 @@ static inline struct lmdb_index_page *page_of(const struct lmdb_index *index,
 
 	if (!read_directory(index, &d))
 		return NULL;
-	*ret_page = atomic_load(&d.entries[entry_of(d.depth, prefix)]);
-	if (!page_exists(index, *ret_page, 1))
+	page = led_to(index, &d, prefix, ret_page);
+	if (!page)
 		return NULL;
-	page = page_at(index, *ret_page);
 	common = atomic_load_explicit(&page->common, memory_order_acquire);
 	if (depth_of(common) > d.depth ||
 	    common != common_of(prefix, depth_of(common)) ||
