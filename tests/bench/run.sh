@@ -27,7 +27,7 @@ while (($#)); do
 		;;
 	--markdown) markdown=true ;;
 	*)
-		sed -n 's/^# \{0,1\}//; 2,18p' "$0"
+		sed -n 's/^# \{0,1\}//; 2,15p' "$0"
 		exit 2
 		;;
 	esac
