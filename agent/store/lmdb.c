@@ -46,11 +46,11 @@ static void give_failure(struct lmdb_client *client, struct store_call *call,
 /* Looks a claim or a peek up in the map: answers it from there, or leaves the
  * claim of a record that is not there to the writer, and the peek in `absent`.
  */
-static void look(struct lmdb_client *client, struct store_call *call,
-                 struct lmdb_calls *absent)
+static void look(struct lmdb_client *client, MDB_txn *txn,
+                 struct store_call *call, struct lmdb_calls *absent)
 {
 	struct lmdb_tree tree = {
-	    .txn = client->txn,
+	    .txn = txn,
 	    .file = &store_of(client)->file,
 	};
 	struct lmdb_entry entry;
@@ -79,6 +79,25 @@ static void look(struct lmdb_client *client, struct store_call *call,
 		                  call);
 }
 
+/* What the client holds is in the write transaction alone. */
+static int begin_look(struct lmdb_client *client, MDB_txn **ret_txn)
+{
+	int rc;
+
+	*ret_txn = client->held;
+	if (client->held)
+		return 0;
+	rc = lmdb_file_read(&store_of(client)->file, &client->txn);
+	*ret_txn = client->txn;
+	return rc;
+}
+
+static void end_look(struct lmdb_client *client, MDB_txn *txn)
+{
+	if (txn != client->held)
+		lmdb_file_read_end(&store_of(client)->file, txn);
+}
+
 /* Looks in one snapshot; *snapshot says which was the last, and is this one
  * then. Leaves in `calls` the peeks of records that are not there.
  *
@@ -88,16 +107,16 @@ static void look(struct lmdb_client *client, struct store_call *call,
 static void look_once(struct lmdb_client *client, struct lmdb_calls *calls,
                       uint64_t *snapshot)
 {
-	struct lmdb_file *file = &store_of(client)->file;
 	struct lmdb_calls absent;
 	struct store_call *call;
-	int rc = lmdb_file_read(file, &client->txn);
-	bool same = rc == 0 && mdb_txn_id(client->txn) == *snapshot;
+	MDB_txn *txn;
+	int rc = begin_look(client, &txn);
+	bool same = rc == 0 && mdb_txn_id(txn) == *snapshot;
 
 	lmdb_calls_init(&absent);
 	if (rc == 0) {
 		set_read_failed(store_of(client), false);
-		*snapshot = mdb_txn_id(client->txn);
+		*snapshot = mdb_txn_id(txn);
 	}
 	while ((call = lmdb_calls_take(calls))) {
 		if (rc != 0)
@@ -106,10 +125,10 @@ static void look_once(struct lmdb_client *client, struct lmdb_calls *calls,
 			give(client, call,
 			     &(struct record_answer){.result = RECORD_ABSENT});
 		else
-			look(client, call, &absent);
+			look(client, txn, call, &absent);
 	}
 	if (rc == 0)
-		lmdb_file_read_end(file, client->txn);
+		end_look(client, txn);
 	lmdb_calls_move(calls, &absent);
 }
 
@@ -238,6 +257,9 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *w, int revents)
 
 	(void)revents;
 	client->answering = true;
+	if (!lmdb_calls_empty(&client->pending) ||
+	    !lmdb_calls_empty(&client->handover))
+		lmdb_writer_arrive(client);
 	approach_all(client, &client->handover);
 	if (!lmdb_calls_empty(&client->pending))
 		look_all(client);
@@ -245,6 +267,13 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *w, int revents)
 		ev_feed_event(loop, &client->write, EV_CUSTOM);
 	sleep_if_done(client);
 	client->answering = false;
+}
+
+static void on_hold(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	lmdb_writer_end_hold(w->data);
 }
 
 /* --- clients ------------------------------------------------------------ */
@@ -258,9 +287,11 @@ static void start_watchers(struct lmdb_client *client)
 	ev_set_priority(&client->write, EV_MINPRI);
 	ev_idle_init(&client->idle, on_idle);
 	ev_async_init(&client->answered, on_answered);
+	ev_init(&client->hold, on_hold);
 	client->prepare.data = client;
 	client->write.data = client;
 	client->answered.data = client;
+	client->hold.data = client;
 	ev_prepare_start(client->loop, &client->prepare);
 	ev_async_start(client->loop, &client->answered);
 }
@@ -290,6 +321,7 @@ static void lmdb_detach(struct store_client *base)
 	struct lmdb_counters *c = &store_of(client)->counters;
 
 	assert(!client->answering);
+	lmdb_writer_end_hold(client);
 	lmdb_file_read_free(&store_of(client)->file, &client->txn);
 	lmdb_writer_leave(client);
 	atomic_fetch_add(&c->found, client->found);

@@ -1,4 +1,4 @@
-#include "agent/store/lmdb_store.h"
+#include "agent/store/lmdb_writer.h"
 
 static bool on_record(void *cookie, const uint8_t *record_key,
                       const struct record *record)
@@ -13,8 +13,10 @@ enum store_census_result lmdb_census(struct store *base,
 {
 	struct lmdb_store *store = (struct lmdb_store *)base;
 	struct lmdb_tree tree = {.file = &store->file};
-	int rc = lmdb_file_read(&store->file, &tree.txn);
+	int rc;
 
+	lmdb_writer_show(store);
+	rc = lmdb_file_read(&store->file, &tree.txn);
 	if (rc != 0)
 		return STORE_CENSUS_FAILED;
 	rc = lmdb_tree_walk(&tree, &census->next, limit, on_record, census);

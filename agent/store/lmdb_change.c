@@ -74,6 +74,76 @@ void lmdb_tree_committed(struct lmdb_tree *tree, bool done)
 	changes->n_added = 0;
 }
 
+static bool is_indexed(const struct lmdb_tree *tree, const uint8_t *record_key,
+                       uint64_t number)
+{
+	unsigned place = 0;
+	uint64_t found = 0;
+
+	do {
+		if (lmdb_index_find(&tree->file->index, record_key, &place,
+		                    &found) != 0)
+			return false;
+	} while (found != 0 && found != number);
+	return found == number;
+}
+
+static int redo_record(struct lmdb_tree *tree,
+                       const struct lmdb_journal_change *change)
+{
+	MDB_val key = lmdb_val(change->key);
+	MDB_val place = {.mv_size = change->value.size + change->room};
+	uint64_t number;
+	int rc;
+
+	if (change->value.size < RECORD_KEY_SIZE ||
+	    !lmdb_tree_number(key, &number))
+		return MDB_CORRUPTED;
+	rc = mdb_put(tree->txn, tree->file->records, &key, &place, MDB_RESERVE);
+	if (rc != 0)
+		return rc;
+	memcpy(place.mv_data, change->value.data, change->value.size);
+	memset((uint8_t *)place.mv_data + change->value.size, 0, change->room);
+	if (is_indexed(tree, change->value.data, number))
+		return 0;
+	return lmdb_index_put(&tree->file->index, change->value.data, number);
+}
+
+static int redo(struct lmdb_tree *tree,
+                const struct lmdb_journal_change *change)
+{
+	MDB_val key = lmdb_val(change->key);
+	MDB_val value = lmdb_val(change->value);
+	int rc = MDB_CORRUPTED;
+
+	switch (change->type) {
+	case LMDB_JOURNAL_RECORD:
+		return redo_record(tree, change);
+	case LMDB_JOURNAL_NO_RECORD:
+		/* Its number stays in the index, where it does no harm. */
+		rc = mdb_del(tree->txn, tree->file->records, &key, NULL);
+		return rc == MDB_NOTFOUND ? 0 : rc;
+	case LMDB_JOURNAL_EXPIRY:
+		return mdb_put(tree->txn, tree->file->expiry, &key, &value, 0);
+	}
+	return rc;
+}
+
+int lmdb_tree_redo(struct lmdb_tree *tree)
+{
+	struct lmdb_journal_change change;
+	size_t at = 0;
+	int rc;
+
+	while ((rc = lmdb_journal_next(&tree->file->journal, &at, &change)) ==
+	       0) {
+		rc = redo(tree, &change);
+		if (rc != 0)
+			return rc;
+	}
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
 /* In the order of the numbers: the largest comes last. */
 static int put_all(MDB_cursor *cursor, const struct lmdb_index *index)
 {

@@ -123,24 +123,86 @@ static void count_commit(struct lmdb_store *store, size_t n_jobs,
 	counter_add(&store->counters.expired, swept->expired);
 }
 
-/* One transaction: the jobs from..to, then a slice of what is due. Returns 0,
- * or an error and nothing has changed (after a disk error while committing:
- * all or nothing has). */
-static int transact(struct lmdb_store *store, size_t from, size_t to,
-                    size_t sweep)
+static void drop(struct lmdb_store *store, struct lmdb_tree *tree)
 {
-	struct lmdb_tree tree = {
+	lmdb_tree_undo(tree);
+	lmdb_file_abort(&store->file, tree->txn);
+}
+
+/* The transaction that is held, or a new one. */
+static int begin(struct lmdb_store *store, enum lmdb_commit_mode mode,
+                 struct lmdb_tree *ret_tree)
+{
+	struct lmdb_journal *journal = &store->file.journal;
+	int rc;
+
+	*ret_tree = store->held;
+	store->held.txn = NULL;
+	if (ret_tree->txn)
+		return 0;
+	*ret_tree = (struct lmdb_tree){
 	    .file = &store->file,
 	    .changes = &store->changes,
 	    .room = &store->record_room,
 	};
+	store->n_held = 0;
+	rc = lmdb_file_write(&store->file, &ret_tree->txn);
+	if (rc != 0)
+		return rc;
+	if (mode == LMDB_COMMIT_HOLD && journal->head &&
+	    lmdb_file_reserve(&store->file)) {
+		lmdb_journal_start(journal, mdb_txn_id(ret_tree->txn));
+		ret_tree->journal = journal;
+	}
+	rc = lmdb_tree_begin(ret_tree);
+	if (rc != 0)
+		drop(store, ret_tree);
+	return rc;
+}
+
+static int commit(struct lmdb_store *store, struct lmdb_tree *tree,
+                  const struct lmdb_swept *swept)
+{
+	const int rc = lmdb_file_commit(&store->file, tree->txn);
+
+	lmdb_tree_committed(tree, rc == 0);
+	if (rc == 0 && tree->journal)
+		lmdb_journal_clear(tree->journal);
+	if (rc == 0)
+		count_commit(store, store->n_held, swept);
+	return lmdb_file_explain(&store->file, rc);
+}
+
+/* Whether the transaction stays open: all of it is in the journal then, and
+ * there is room for another batch. */
+static bool hold(struct lmdb_store *store, const struct lmdb_tree *tree)
+{
+	const struct lmdb_tree_changes *changes = &store->changes;
+
+	if (!tree->journal ||
+	    store->n_held + LMDB_BATCH_MAX > LMDB_FILE_RESERVE_OPS ||
+	    changes->n_added + changes->n_removed + LMDB_BATCH_MAX >
+	        LMDB_TREE_CHANGES_MAX ||
+	    !lmdb_journal_publish(tree->journal))
+		return false;
+	store->held = *tree;
+	return true;
+}
+
+/* One transaction: what is held, the jobs from..to, then a slice of what is
+ * due. Returns 0, or an error and nothing has changed but, maybe, that what was
+ * held is in the journal alone (after a disk error while committing: all or
+ * nothing has). */
+static int transact(struct lmdb_store *store, size_t from, size_t to,
+                    enum lmdb_commit_mode mode, size_t sweep)
+{
+	struct lmdb_tree tree;
 	struct lmdb_swept swept = {.visited = 0};
-	int rc = lmdb_file_write(&store->file, &tree.txn);
+	int rc = begin(store, mode, &tree);
 
 	if (rc != 0)
 		return rc;
-	rc = lmdb_tree_begin(&tree);
-	if (rc == 0 && from < to)
+	if (from < to)
 		rc = apply(store, &tree, from, to);
 	if (rc == 0 && sweep > 0) {
 		rc = lmdb_tree_sweep(&tree, store->now_ms(), sweep, &swept);
@@ -149,16 +211,14 @@ static int transact(struct lmdb_store *store, size_t from, size_t to,
 		store->swept_at_ms = store->now_ms();
 	}
 	if (rc != 0) {
-		lmdb_tree_undo(&tree);
-		lmdb_file_abort(&store->file, tree.txn);
+		drop(store, &tree);
 		return rc;
 	}
+	store->n_held += to - from;
 	lmdb_commit_measure(store, tree.txn);
-	rc = lmdb_file_commit(&store->file, tree.txn);
-	lmdb_tree_committed(&tree, rc == 0);
-	if (rc == 0)
-		count_commit(store, to - from, &swept);
-	return lmdb_file_explain(&store->file, rc);
+	if (mode == LMDB_COMMIT_HOLD && hold(store, &tree))
+		return 0;
+	return commit(store, &tree, &swept);
 }
 
 /* --- when it fails ------------------------------------------------------ */
@@ -177,13 +237,34 @@ static void reopen(struct lmdb_store *store)
 	pthread_rwlock_unlock(&store->file.remap);
 }
 
+/* After a failure. What the journal has is done again, if the disk lets us; and
+ * a commit that got as far as the meta page leaves a PANIC, in which whoever
+ * asks next could not even read. Returns 0 when all is well again. */
+static int recover(struct lmdb_store *store)
+{
+	MDB_txn *txn;
+	int rc = MDB_PANIC;
+
+	/* A failure, the PANIC behind it, and the file opened again. */
+	for (int tries = 0; tries < 3; tries++) {
+		rc = lmdb_file_write(&store->file, &txn);
+		if (rc == 0) {
+			lmdb_file_abort(&store->file, txn);
+			return 0;
+		}
+		if (rc == MDB_PANIC)
+			reopen(store);
+	}
+	return rc;
+}
+
 /* A sweep in a transaction of its own, as large as there is room for. */
 static int sweep_alone(struct lmdb_store *store)
 {
 	int rc = 0;
 
 	for (size_t limit = SWEEP_MAX; limit > 0; limit /= 4) {
-		rc = transact(store, 0, 0, limit);
+		rc = transact(store, 0, 0, LMDB_COMMIT_SWEEP, limit);
 		if (!lmdb_file_is_full(rc))
 			break;
 	}
@@ -221,7 +302,7 @@ static void fail_jobs(struct lmdb_store *store, size_t from, size_t to,
 static int commit_parts(struct lmdb_store *store, size_t from, size_t to)
 {
 	const size_t middle = from + (to - from) / 2;
-	int rc = transact(store, from, to, 0);
+	int rc = transact(store, from, to, LMDB_COMMIT_ONLY, 0);
 	int rc2;
 
 	if (rc == 0)
@@ -257,28 +338,38 @@ static bool sweep_due(const struct lmdb_store *store)
 	       elapsed(store, store->swept_at_ms, LMDB_SWEEP_NEXT_MS);
 }
 
-void lmdb_commit_batch(struct lmdb_store *store, bool may_sweep)
+void lmdb_commit_batch(struct lmdb_store *store, enum lmdb_commit_mode mode)
 {
-	const size_t sweep = may_sweep && sweep_due(store) ? SWEEP_MAX : 0;
+	const size_t sweep =
+	    mode == LMDB_COMMIT_SWEEP && sweep_due(store) ? SWEEP_MAX : 0;
 	int rc;
 
 	store->squeezed = false;
-	rc = transact(store, 0, store->n_batch, sweep);
+	rc = transact(store, 0, store->n_batch, mode, sweep);
 	if (rc == MDB_PANIC) {
 		/* It did not begin, so nothing has been done twice. */
 		reopen(store);
-		rc = transact(store, 0, store->n_batch, sweep);
+		rc = transact(store, 0, store->n_batch, mode, sweep);
 	}
 	if (rc != 0) {
 		if (lmdb_file_is_full(rc))
 			make_room(store);
 		store->squeezed = true;
-		/* PANIC now: a commit got as far as the meta page, and may
-		 * have happened. Whoever asks next must not find it so. */
-		if (commit_parts(store, 0, store->n_batch) == MDB_PANIC)
-			reopen(store);
+		commit_parts(store, 0, store->n_batch);
+		recover(store);
 	}
 	atomic_store(&store->write_failed, any_failed(store));
+}
+
+/* What could not be committed is in the journal. */
+void lmdb_commit_held(struct lmdb_store *store)
+{
+	const struct lmdb_swept swept = {.visited = 0};
+	struct lmdb_tree tree = store->held;
+
+	store->held.txn = NULL;
+	if (commit(store, &tree, &swept) != 0)
+		atomic_store(&store->write_failed, recover(store) != 0);
 }
 
 /* --- between the batches ------------------------------------------------ */

@@ -12,10 +12,22 @@ enum {
 
 void lmdb_commit_init(struct lmdb_store *store);
 
-/* Carries out the batch, and a slice of what is due to be swept: every job has
- * its result, and what has one without a failure is committed. What does not
- * fit, or meets damage, fails alone. */
-void lmdb_commit_batch(struct lmdb_store *store, bool may_sweep);
+/* What whoever is writing may do besides. */
+enum lmdb_commit_mode {
+	LMDB_COMMIT_ONLY,
+	LMDB_COMMIT_SWEEP, /* a slice of what is due to be swept */
+	/* Leave the transaction open for the next batch: `held`. What is in it
+	 * is in the journal. */
+	LMDB_COMMIT_HOLD,
+};
+
+/* Carries out the batch: every job has its result, and what has one without a
+ * failure is committed or, in a transaction that is held, in the journal. What
+ * does not fit, or meets damage, fails alone. */
+void lmdb_commit_batch(struct lmdb_store *store, enum lmdb_commit_mode mode);
+
+/* Commits the transaction that is held. */
+void lmdb_commit_held(struct lmdb_store *store);
 
 /* What there is to do between batches: sweeps a slice, finds out whether a
  * store that failed works again, frees what dead processes hold. */

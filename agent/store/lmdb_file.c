@@ -360,6 +360,8 @@ static int check_content(struct lmdb_file *file, const struct complaint *c)
 	rc = open_content(file, txn);
 	if (rc == 0)
 		rc = begin_index(file, txn);
+	if (rc == 0)
+		lmdb_journal_begin(&file->journal);
 	if (rc != 0)
 		mdb_txn_abort(txn);
 	else
@@ -395,17 +397,22 @@ static int open_env(struct lmdb_file *file, const struct complaint *c)
 	return 0;
 }
 
-static int open_index_and_env(struct lmdb_file *file, const struct complaint *c)
+static int open_beside(struct lmdb_file *file, bool create_journal)
 {
-	const int rc =
-	    lmdb_index_open(&file->index, file->path, file->max_size);
+	int rc = lmdb_journal_open(&file->journal, file->path, create_journal);
 
 	if (rc != 0)
-		return complain_rc(c, rc);
-	if (open_env(file, c) == 0)
-		return 0;
-	lmdb_index_close(&file->index, false);
-	return -1;
+		return rc;
+	rc = lmdb_index_open(&file->index, file->path, file->max_size);
+	if (rc != 0)
+		lmdb_journal_close(&file->journal);
+	return rc;
+}
+
+static void close_beside(struct lmdb_file *file, bool whole)
+{
+	lmdb_index_close(&file->index, whole);
+	lmdb_journal_close(&file->journal);
 }
 
 /* Loops come and go all the time: the one that wants to map again must not
@@ -423,18 +430,40 @@ static int init_remap(struct lmdb_file *file)
 	return rc;
 }
 
+/* What a process that was killed has left in the journal. */
+static int redo(struct lmdb_file *file)
+{
+	MDB_txn *txn;
+	const int rc = lmdb_file_write(file, &txn);
+
+	if (rc == 0)
+		lmdb_file_abort(file, txn);
+	return rc;
+}
+
 /* Opens the files. One that could not be begun for want of space would look
  * damaged the next time: it goes again, if it was not there before. */
-static int open_files(struct lmdb_file *file, const struct complaint *c)
+static int open_files(struct lmdb_file *file, const struct complaint *c,
+                      bool create_journal)
 {
 	char name[PATH_MAX];
 	struct stat st;
 	bool fresh;
+	int rc;
 
 	snprintf(name, sizeof(name), "%s/data.mdb", file->path);
 	fresh = stat(name, &st) != 0 && errno == ENOENT;
-	if (open_index_and_env(file, c) == 0)
-		return 0;
+	rc = open_beside(file, create_journal);
+	if (rc != 0)
+		return complain_rc(c, rc);
+	if (open_env(file, c) == 0) {
+		rc = redo(file);
+		if (rc == 0)
+			return 0;
+		close_env(file);
+		complain_rc(c, rc);
+	}
+	close_beside(file, false);
 	if (fresh && stat(name, &st) == 0 &&
 	    st.st_size < META_PAGES * sysconf(_SC_PAGESIZE))
 		unlink(name);
@@ -463,7 +492,9 @@ int lmdb_file_open(struct lmdb_file *file, const struct store_options *options,
 		free(file->path);
 		return complain_rc(&c, ENOMEM);
 	}
-	if (open_files(file, &c) != 0) {
+	if (open_files(file, &c,
+	               !options->must_exist && (file->flags & MDB_NOSYNC)) !=
+	    0) {
 		pthread_rwlock_destroy(&file->remap);
 		free(file->path);
 		return -1;
@@ -476,7 +507,7 @@ void lmdb_file_close(struct lmdb_file *file)
 	const bool whole = file->env && mdb_env_sync(file->env, 1) == 0;
 
 	close_env(file);
-	lmdb_index_close(&file->index, whole);
+	close_beside(file, whole);
 	pthread_rwlock_destroy(&file->remap);
 	free(file->path);
 }
@@ -558,7 +589,56 @@ void lmdb_file_read_free(struct lmdb_file *file, MDB_txn **txn)
 
 int lmdb_file_write(struct lmdb_file *file, MDB_txn **ret_txn)
 {
+	struct lmdb_tree tree = {.file = file};
+	int rc = begin(file, ret_txn, begin_write);
+
+	if (rc != 0 ||
+	    !lmdb_journal_is_due(&file->journal, mdb_txn_id(*ret_txn)))
+		return rc;
+	tree.txn = *ret_txn;
+	rc = lmdb_tree_redo(&tree);
+	if (rc != 0) {
+		lmdb_file_abort(file, *ret_txn);
+		return rc;
+	}
+	rc = lmdb_file_commit(file, *ret_txn);
+	if (rc != 0)
+		return lmdb_file_explain(file, rc);
 	return begin(file, ret_txn, begin_write);
+}
+
+/* Not the last of what a disk has. */
+static bool has_disk_room(const struct lmdb_file *file)
+{
+	struct statvfs fs;
+
+	return statvfs(file->path, &fs) == 0 &&
+	       fs.f_bavail * fs.f_frsize >= 4 * (uint64_t)LMDB_FILE_RESERVE;
+}
+
+bool lmdb_file_reserve(struct lmdb_file *file)
+{
+	MDB_envinfo info;
+	uint64_t end, wanted, more;
+	int fd;
+
+	if (mdb_env_info(file->env, &info) != 0)
+		return false;
+	end = (info.me_last_pgno + 1) * file->page_size;
+	wanted = end + LMDB_FILE_RESERVE;
+	more = wanted + LMDB_FILE_RESERVE;
+	/* LMDB goes no further than that. */
+	if (wanted > info.me_mapsize)
+		wanted = info.me_mapsize;
+	if (more > info.me_mapsize)
+		more = info.me_mapsize;
+	if (file->reserved >= wanted)
+		return true;
+	if (!has_disk_room(file) || mdb_env_get_fd(file->env, &fd) != 0 ||
+	    posix_fallocate(fd, (off_t)end, (off_t)(more - end)) != 0)
+		return false;
+	file->reserved = more;
+	return true;
 }
 
 int lmdb_file_commit(struct lmdb_file *file, MDB_txn *txn)

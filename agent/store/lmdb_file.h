@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 #include "agent/store/lmdb_index.h"
+#include "agent/store/lmdb_journal.h"
 #include "agent/store/store.h"
 
 enum {
@@ -18,6 +19,10 @@ enum {
 	LMDB_FILE_NAMES = 2,
 	/* Least max_size: a few records, and room to delete them. */
 	LMDB_FILE_SIZE_MIN = 1 << 20,
+	/* What a transaction that is held may need: a path from the root to a
+	 * leaf for each operation, split all the way. */
+	LMDB_FILE_RESERVE = 16 << 20,
+	LMDB_FILE_RESERVE_OPS = 512,
 };
 
 struct lmdb_file {
@@ -26,6 +31,8 @@ struct lmdb_file {
 	MDB_dbi expiry;
 	struct lmdb_index index;
 	bool indexed; /* it is in use */
+	struct lmdb_journal journal;
+	uint64_t reserved; /* bytes of the file that have their blocks */
 	size_t page_size;
 	bool unmapped; /* mapping again failed: reopen */
 	int lock_fd;   /* of LMDB's lock file, to look at; -1 */
@@ -58,10 +65,17 @@ void lmdb_file_read_free(struct lmdb_file *file, MDB_txn **txn);
  * for as long as it likes. Not while the file is being opened or closed. */
 bool lmdb_file_is_shared(const struct lmdb_file *file);
 
-/* Begins the write transaction: waits for other processes to end theirs. */
+/* Begins the write transaction: waits for other processes to end theirs. Does
+ * first, in one of its own, what the journal has that LMDB lacks. */
 int lmdb_file_write(struct lmdb_file *file, MDB_txn **ret_txn);
 int lmdb_file_commit(struct lmdb_file *file, MDB_txn *txn);
 void lmdb_file_abort(struct lmdb_file *file, MDB_txn *txn);
+
+/* Sees to it that no disk and no limit on files can stand in the way of a
+ * transaction of LMDB_FILE_RESERVE_OPS: what is answered before it is committed
+ * must not wait for room that only a sweep would make. False where that is not
+ * so. Call it inside of a transaction. */
+bool lmdb_file_reserve(struct lmdb_file *file);
 
 /* Writes the entry that names the store and its format: to make a new file
  * ours, and to find out whether a file can be written. */

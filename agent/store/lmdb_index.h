@@ -18,11 +18,11 @@
 #include <stdatomic.h>
 
 #include "agent/core/record.h"
+#include "agent/store/lmdb_boot.h"
 
 enum {
 	LMDB_INDEX_PAGE = 4096,
 	LMDB_INDEX_SLOTS = LMDB_INDEX_PAGE / 16 - 1,
-	LMDB_INDEX_BOOT_SIZE = 40,
 };
 
 /* A slot is filled once; its number is written last. */
@@ -46,7 +46,7 @@ _Static_assert(sizeof(struct lmdb_index_page) == LMDB_INDEX_PAGE,
 struct lmdb_index_head {
 	char magic[8];
 	uint32_t clean;                  /* closed, and all of it on disk */
-	char boot[LMDB_INDEX_BOOT_SIZE]; /* since when it has been in use */
+	char boot[LMDB_BOOT_SIZE];       /* since when it has been in use */
 	atomic_uint_least64_t stamp;     /* LMDB's transaction it belongs to */
 	atomic_uint_least64_t directory; /* its first page; its depth */
 	atomic_uint_least64_t changes;   /* grows before a page is reused */

@@ -22,22 +22,6 @@ enum {
 /* Its last character is the version of the table. */
 static const char magic[8] = {'i', 'd', 'e', 'm', 'i', 'd', 'x', '1'};
 
-/* Since when this machine runs; empty: nobody can say. */
-static void read_boot(char ret_boot[LMDB_INDEX_BOOT_SIZE])
-{
-	const int fd =
-	    open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t n;
-
-	memset(ret_boot, 0, LMDB_INDEX_BOOT_SIZE);
-	if (fd < 0)
-		return;
-	n = read(fd, ret_boot, LMDB_INDEX_BOOT_SIZE - 1);
-	if (n < 0)
-		ret_boot[0] = '\0';
-	close(fd);
-}
-
 static int lock(int fd, int how)
 {
 	int rc;
@@ -137,14 +121,11 @@ static bool credible(const struct lmdb_index *index,
                      const struct lmdb_index_source *source)
 {
 	struct lmdb_index_head *head = index->head;
-	char boot[LMDB_INDEX_BOOT_SIZE];
 	uint64_t stamp, records;
 
 	if (!long_enough(index))
 		return false;
-	read_boot(boot);
-	if (!head->clean &&
-	    (boot[0] == '\0' || memcmp(boot, head->boot, sizeof(boot)) != 0))
+	if (!head->clean && !lmdb_boot_is_now(head->boot))
 		return false;
 	/* Marked before a commit, which may then not have come to be. */
 	stamp = atomic_load(&head->stamp);
@@ -188,7 +169,7 @@ static int begin_alone(struct lmdb_index *index,
 		return rc;
 	atomic_store(&index->head->stamp, source->stamp);
 	index->head->clean = false;
-	read_boot(index->head->boot);
+	lmdb_boot_read(index->head->boot);
 	/* From now on it may be ahead of what is on the disk, and says so
 	 * there. */
 	if (fdatasync(index->fd) != 0)

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "agent/store/lmdb_writer.h"
+
 /* A record that moves has a new number (lmdb_tree.c), and soon only that one in
  * the index, which has no snapshots: in an older one of LMDB's it is not there.
  * So each page of the index has a snapshot of its own, and the next one when
@@ -124,7 +126,10 @@ int lmdb_scan_all(struct store *base, const uint8_t *after, store_visit *visit,
 {
 	struct lmdb_store *store = (struct lmdb_store *)base;
 	struct lmdb_tree tree = {.file = &store->file};
-	int rc = walk(&store->file, &tree, after, visit, cookie);
+	int rc;
+
+	lmdb_writer_show(store);
+	rc = walk(&store->file, &tree, after, visit, cookie);
 
 	lmdb_file_read_free(&store->file, &tree.txn);
 	if (rc == 0)

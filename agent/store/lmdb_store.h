@@ -27,10 +27,12 @@ struct lmdb_client {
 	ev_watcher write;   /* fed, never started: behind all that follows */
 	ev_idle idle;       /* keeps the loop from sleeping on `pending` */
 	ev_async answered;  /* the writer has answers */
+	ev_timer hold;      /* how long a transaction stays open */
 	bool answering;     /* in a call-back of ours */
 
 	/* The loop's alone. */
 	MDB_txn *txn;                /* under `remap`, shared */
+	MDB_txn *held;               /* the write transaction, open */
 	struct lmdb_calls pending;   /* submitted */
 	struct lmdb_calls handover;  /* for the writer, at the turn's end */
 	struct lmdb_calls delivery;  /* answers being delivered */
@@ -90,10 +92,19 @@ struct lmdb_store {
 	bool writing;  /* somebody is at work on the batch */
 	bool applying; /* ... and reads the calls in it */
 	bool sending;  /* ... or tells clients that they have answers */
+	/* Who keeps the write transaction open between its turns, and is
+	 * `writing` all the time; or NULL. */
+	struct lmdb_client *holder;
+	pthread_t holder_thread;
+	uint64_t holds;             /* that have ended */
+	struct lmdb_client *latest; /* who submitted something */
+	uint64_t alone_since_ms;    /* nobody else has */
 	struct lmdb_job batch[LMDB_BATCH_MAX];
 	size_t n_batch;
 
 	/* Of whoever is `writing`. */
+	struct lmdb_tree held; /* its transaction is NULL: not open */
+	size_t n_held;         /* operations in it */
 	struct lmdb_tree_changes changes;
 	struct lmdb_room record_room;
 	bool sweep_more; /* more was due at the last sweep */

@@ -14,15 +14,9 @@ enum {
 	SWEEP_VISITS_MAX = 1000,
 };
 
-/* LMDB takes its input by pointers that are not const; it only reads it. */
 static MDB_val val(const void *data, size_t size)
 {
-	union {
-		const void *in;
-		void *out;
-	} pointer = {.in = data};
-
-	return (MDB_val){.mv_data = pointer.out, .mv_size = size};
+	return lmdb_val(spoe_span(data, size));
 }
 
 static struct spoe_span span_of(MDB_val v)
@@ -46,7 +40,7 @@ static struct number number_of(uint64_t value)
 	return n;
 }
 
-static bool read_number(MDB_val v, uint64_t *ret_value)
+bool lmdb_tree_number(MDB_val v, uint64_t *ret_value)
 {
 	struct spoe_reader r = spoe_reader(span_of(v));
 
@@ -55,6 +49,21 @@ static bool read_number(MDB_val v, uint64_t *ret_value)
 		return false;
 	*ret_value &= ~NUMBER_BIT;
 	return true;
+}
+
+static void note_change(const struct lmdb_tree *tree,
+                        enum lmdb_journal_type type, MDB_val key,
+                        struct spoe_span value, size_t room)
+{
+	const struct lmdb_journal_change change = {
+	    .type = type,
+	    .key = span_of(key),
+	    .value = value,
+	    .room = room,
+	};
+
+	if (tree->journal)
+		lmdb_journal_add(tree->journal, &change);
 }
 
 /* --- records ------------------------------------------------------------ */
@@ -77,7 +86,7 @@ int lmdb_tree_step(MDB_cursor *cursor, MDB_cursor_op op, uint64_t *number,
 	MDB_val key = val(n.bytes, sizeof(n.bytes));
 	const int rc = mdb_cursor_get(cursor, &key, ret_value, op);
 
-	return rc == 0 && !read_number(key, number) ? MDB_CORRUPTED : rc;
+	return rc == 0 && !lmdb_tree_number(key, number) ? MDB_CORRUPTED : rc;
 }
 
 int lmdb_tree_key(const struct lmdb_tree *tree, uint64_t number,
@@ -188,9 +197,13 @@ static int put_record(struct lmdb_tree *tree, uint64_t number,
 	place = val(NULL, size_with_room(tree, value.size, record,
 	                                 (flags & MDB_APPEND) != 0));
 	rc = mdb_cursor_put(tree->cursor, &key, &place, flags | MDB_RESERVE);
-	if (rc == 0)
-		lmdb_value_write(&value, place.mv_data, place.mv_size);
-	return rc;
+	if (rc != 0)
+		return rc;
+	lmdb_value_write(&value, place.mv_data, place.mv_size);
+	note_change(tree, LMDB_JOURNAL_RECORD, key,
+	            spoe_span(place.mv_data, value.size),
+	            place.mv_size - value.size);
+	return 0;
 }
 
 /* Puts one more record, and leads its key to it. */
@@ -260,6 +273,9 @@ static int put_expiry(struct lmdb_tree *tree, uint64_t time_ms, uint64_t number)
 	             MDB_NOOVERWRITE);
 	if (rc != 0 && rc != MDB_KEYEXIST)
 		return rc;
+	if (rc == 0)
+		note_change(tree, LMDB_JOURNAL_EXPIRY, key, spoe_span("", 0),
+		            0);
 	tree->time_ms = rounded;
 	tree->block = block;
 	return 0;
@@ -345,8 +361,12 @@ static int replace(struct lmdb_tree *tree, const struct record_op *op,
 static int release(struct lmdb_tree *tree, const struct record_op *op,
                    uint64_t number)
 {
+	const struct number n = number_of(number);
+
 	forget_number(tree, op->record_key, number);
 	lmdb_room_learn(tree->room, 0, tree->file->page_size);
+	note_change(tree, LMDB_JOURNAL_NO_RECORD, val(n.bytes, sizeof(n.bytes)),
+	            spoe_span(NULL, 0), 0);
 	return mdb_cursor_del(tree->cursor, 0);
 }
 

@@ -55,6 +55,7 @@ struct lmdb_tree {
 	/* To write. */
 	struct lmdb_tree_changes *changes;
 	struct lmdb_room *room;
+	struct lmdb_journal *journal; /* where changes go as well, or NULL */
 	/* private */
 	MDB_cursor *cursor; /* in `records`, to write: see lmdb_tree_begin() */
 	uint64_t time_ms;   /* of the last entry made in `expiry` */
@@ -82,8 +83,22 @@ struct lmdb_swept {
 	bool more;      /* more is due */
 };
 
-/* All functions return 0 or an error of LMDB; the transaction can then only be
- * aborted. */
+/* LMDB takes its input by pointers that are not const; it only reads it. */
+static inline MDB_val lmdb_val(struct spoe_span span)
+{
+	union {
+		const void *in;
+		void *out;
+	} pointer = {.in = span.data};
+
+	return (MDB_val){.mv_data = pointer.out, .mv_size = span.size};
+}
+
+/* The number that a key of `records` is; false: it is none. */
+bool lmdb_tree_number(MDB_val key, uint64_t *ret_number);
+
+/* All functions below return 0 or an error of LMDB; the transaction can then
+ * only be aborted. */
 
 /* MDB_NOTFOUND when there is no record. The response is not checked. */
 int lmdb_tree_find(struct lmdb_tree *tree,
@@ -124,6 +139,9 @@ void lmdb_tree_undo(struct lmdb_tree *tree);
 
 /* Its commit is through, or failed. */
 void lmdb_tree_committed(struct lmdb_tree *tree, bool done);
+
+/* Does again what the journal has for this transaction. */
+int lmdb_tree_redo(struct lmdb_tree *tree);
 
 /* Enters all records into the index: see lmdb_index_source. */
 int lmdb_tree_put_all(void *tree, const struct lmdb_index *index);

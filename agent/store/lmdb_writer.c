@@ -142,23 +142,54 @@ static size_t answer_batch(struct lmdb_store *store, struct lmdb_client *self,
 	return n_others;
 }
 
+/* The transaction is held by `client`, or (NULL) by nobody any more. */
+static void set_holder(struct lmdb_store *store, struct lmdb_client *client)
+{
+	store->writing = client != NULL;
+	if (store->holder && !client) {
+		store->holds++;
+		pthread_cond_broadcast(&store->still);
+	}
+	store->holder = client;
+	if (client)
+		store->holder_thread = pthread_self();
+}
+
+/* Whether nobody else has had anything to write for a while, who would be kept
+ * waiting; and there is no trouble, which should be seen at once. */
+static bool may_hold(const struct lmdb_store *store,
+                     const struct lmdb_client *client)
+{
+	const uint64_t now = store->now_ms();
+
+	return client && store->latest == client &&
+	       (now < store->alone_since_ms ||
+	        now - store->alone_since_ms >= LMDB_ALONE_MS) &&
+	       !atomic_load_explicit(&store->write_failed,
+	                             memory_order_relaxed);
+}
+
 /* Writes the batch and answers it; for the writer thread (no `self`) also what
  * is due to be swept. Called and left with the lock held, which is not held
  * meanwhile. */
 static void write_batch(struct lmdb_store *store, struct lmdb_client *self)
 {
+	const enum lmdb_commit_mode mode = !self ? LMDB_COMMIT_SWEEP
+	                                   : may_hold(store, self)
+	                                       ? LMDB_COMMIT_HOLD
+	                                       : LMDB_COMMIT_ONLY;
 	struct lmdb_client *others[LMDB_BATCH_MAX];
 	size_t n_others;
 
 	store->writing = true;
 	pthread_mutex_unlock(&store->lock);
 	if (store->n_batch > 0)
-		lmdb_commit_batch(store, !self);
+		lmdb_commit_batch(store, mode);
 	else
 		lmdb_commit_tidy(store);
 	pthread_mutex_lock(&store->lock);
 	n_others = answer_batch(store, self, others);
-	store->writing = false;
+	set_holder(store, store->held.txn ? self : NULL);
 	if (n_others == 0)
 		return;
 	/* Not under the lock: whom we wake would run into it. */
@@ -221,31 +252,121 @@ void lmdb_writer_stop(struct lmdb_store *store)
  * between threads, most of the cost of a small batch; a loop that would have
  * to wait for a disk, for another writer or, maybe, for another process leaves
  * it to the writer thread. */
-static bool may_write(const struct lmdb_store *store)
+static bool may_write(const struct lmdb_store *store,
+                      const struct lmdb_client *client)
 {
-	return (store->file.flags & MDB_NOSYNC) && !store->writing &&
+	return (store->file.flags & MDB_NOSYNC) &&
+	       (!store->writing || store->holder == client) &&
 	       !store->wants_turn && !store->stopping &&
 	       !lmdb_file_is_shared(&store->file);
 }
 
-void lmdb_writer_hand_over(struct lmdb_client *client)
+/* Gives the lock up. */
+static void leave(struct lmdb_store *store)
 {
-	struct lmdb_store *store = (struct lmdb_store *)client->base.store;
-	bool asleep;
+	const bool asleep = store->sleeping && !store->writing &&
+	                    (store->wants_turn || anything_queued(store));
 
-	pthread_mutex_lock(&store->lock);
-	lmdb_calls_move(&client->queued, &client->handover);
-	if (may_write(store)) {
-		gather(store);
-		write_batch(store, client);
-	}
-	asleep = store->sleeping && !store->writing &&
-	         (store->wants_turn || anything_queued(store));
 	if (asleep)
 		store->sleeping = false; /* one wakes it for all */
 	pthread_mutex_unlock(&store->lock);
 	if (asleep)
 		wake(store);
+}
+
+/* Commits what the client holds. Called and left with the lock held, which is
+ * not held meanwhile. */
+static void end_hold(struct lmdb_client *client)
+{
+	struct lmdb_store *store = (struct lmdb_store *)client->base.store;
+
+	if (store->holder != client)
+		return;
+	pthread_mutex_unlock(&store->lock);
+	lmdb_commit_held(store);
+	pthread_mutex_lock(&store->lock);
+	set_holder(store, NULL);
+}
+
+/* What the loop has to know of `holder`, without the lock. */
+static void follow_holder(struct lmdb_client *client)
+{
+	struct lmdb_store *store = (struct lmdb_store *)client->base.store;
+
+	client->held = store->holder == client ? store->held.txn : NULL;
+	if (!client->held) {
+		ev_timer_stop(client->loop, &client->hold);
+	} else if (!ev_is_active(&client->hold)) {
+		ev_timer_set(&client->hold, LMDB_HOLD_MS / 1000.0, 0);
+		ev_timer_start(client->loop, &client->hold);
+	}
+}
+
+void lmdb_writer_hand_over(struct lmdb_client *client)
+{
+	struct lmdb_store *store = (struct lmdb_store *)client->base.store;
+
+	pthread_mutex_lock(&store->lock);
+	lmdb_calls_move(&client->queued, &client->handover);
+	if (may_write(store, client)) {
+		gather(store);
+		write_batch(store, client);
+	} else {
+		end_hold(client);
+	}
+	follow_holder(client);
+	leave(store);
+}
+
+void lmdb_writer_end_hold(struct lmdb_client *client)
+{
+	struct lmdb_store *store = (struct lmdb_store *)client->base.store;
+
+	if (!client->held)
+		return;
+	pthread_mutex_lock(&store->lock);
+	end_hold(client);
+	follow_holder(client);
+	leave(store);
+}
+
+/* Has another loop's hold end: at once when this thread runs it as well, else
+ * it is not long. Under the lock, but not all the time. */
+static void await_holder(struct lmdb_store *store)
+{
+	struct lmdb_client *holder = store->holder;
+
+	if (pthread_equal(store->holder_thread, pthread_self()) != 0) {
+		end_hold(holder);
+		follow_holder(holder);
+	} else {
+		pthread_cond_wait(&store->still, &store->lock);
+	}
+}
+
+void lmdb_writer_arrive(struct lmdb_client *client)
+{
+	struct lmdb_store *store = (struct lmdb_store *)client->base.store;
+
+	pthread_mutex_lock(&store->lock);
+	if (store->latest != client) {
+		store->alone_since_ms = store->latest ? store->now_ms() : 0;
+		store->latest = client;
+	}
+	while (store->holder && store->holder != client)
+		await_holder(store);
+	leave(store);
+}
+
+void lmdb_writer_show(struct lmdb_store *store)
+{
+	uint64_t holds;
+
+	pthread_mutex_lock(&store->lock);
+	holds = store->holds;
+	while (store->holder && store->holds == holds)
+		await_holder(store);
+	leave(store);
 }
 
 void lmdb_writer_cancel(struct lmdb_client *client, struct store_call *call)
@@ -288,5 +409,7 @@ void lmdb_writer_leave(struct lmdb_client *client)
 	while (*at != client)
 		at = &(*at)->next;
 	*at = client->next;
+	if (store->latest == client)
+		store->latest = NULL;
 	pthread_mutex_unlock(&store->lock);
 }

@@ -23,6 +23,7 @@ static void find_places(struct rig *rig, uint64_t n, size_t size,
 	struct stat st;
 	uint8_t *bytes;
 
+	rig_show(rig);
 	snprintf(name, sizeof(name), "%s/data.mdb", rig->path);
 	*p = (struct places){.fd = open(name, O_RDWR), .size = size};
 	assert_true(p->fd >= 0);

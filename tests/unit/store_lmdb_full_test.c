@@ -188,10 +188,10 @@ static void limit_on_files(rlim_t bytes)
 		struct rig rig;
 
 		rig_init(&rig);
-		rig_open(&rig);
-		expect(child_claim(&rig, 1) == RECORD_GRANTED, __LINE__);
 		signal(SIGXFSZ, SIG_IGN);
 		setrlimit(RLIMIT_FSIZE, &limit);
+		rig_open(&rig);
+		expect(child_claim(&rig, 1) == RECORD_GRANTED, __LINE__);
 		child_claim_until_full(&rig);
 		expect(child_claim(&rig, 1) == RECORD_FOUND, __LINE__);
 		expect(!store_healthy(rig.store), __LINE__);

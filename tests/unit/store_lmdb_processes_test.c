@@ -187,6 +187,7 @@ static void follow_growth(enum store_durability durability, bool read_first)
 	child = begin_child(&rig, fill);
 	rig_open(&rig);
 	assert_int_equal(rig_claim(&rig, 1, 1), RECORD_GRANTED);
+	rig_show(&rig);
 	go_on(&child);
 	if (read_first) {
 		c = rig_do(&rig, rig_claim_op(1099, 2, RIG_NOW));
@@ -241,6 +242,7 @@ static void dead_processes_do_not_stand_in_the_way(void **state)
 		assert_int_equal(rig_claim(&rig, 100, 2), RECORD_FOUND);
 		end_child(&children[i]);
 		assert_int_equal(rig_claim(&rig, 200 + i, 2), RECORD_GRANTED);
+		rig_show(&rig);
 	}
 	rig_fini(&rig);
 }
@@ -272,6 +274,7 @@ static void hang(enum store_durability durability)
 	child = begin_child(&rig, hold);
 	rig_open(&rig);
 	assert_int_equal(rig_claim(&rig, 1, 1), RECORD_GRANTED);
+	rig_show(&rig);
 	go_on(&child);
 	rig_submit(&rig, &waits, rig_claim_op(2, 1, RIG_NOW));
 	for (unsigned i = 0; i < 10; i++)

@@ -276,6 +276,7 @@ static void a_look_does_not_miss_what_moves(void **state)
 	rig_init(&rig);
 	rig_open(&rig);
 	store_until(&rig, N, RIG_NOW + RIG_KEEP_MS / 2, response);
+	rig_show(&rig);
 	assert_int_equal(rig_result(&rig, rig_peek_op(N - 1, RIG_NOW)),
 	                 RECORD_FOUND);
 	moves_unseen = &rig;
