@@ -35,7 +35,7 @@ static int map(struct lmdb_journal *journal, int fd)
 	if (fstat(fd, &st) != 0)
 		return errno;
 	/* It could not be given its blocks. */
-	if (st.st_size < LMDB_JOURNAL_HEAD + LMDB_JOURNAL_SIZE)
+	if (st.st_size <= LMDB_JOURNAL_HEAD)
 		return 0;
 	at = mmap(NULL, LMDB_JOURNAL_HEAD + LMDB_JOURNAL_SIZE,
 	          PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -44,6 +44,9 @@ static int map(struct lmdb_journal *journal, int fd)
 	journal->head = at;
 	journal->changes = (uint8_t *)at + LMDB_JOURNAL_HEAD;
 	journal->size = LMDB_JOURNAL_SIZE;
+	/* What is not there must not be touched. */
+	if (st.st_size < LMDB_JOURNAL_HEAD + LMDB_JOURNAL_SIZE)
+		journal->size = (size_t)st.st_size - LMDB_JOURNAL_HEAD;
 	return 0;
 }
 
