@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <hiredis/hiredis.h>
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "agent/core/hex.h"
@@ -31,9 +30,11 @@ size_t redis_command_key(const struct redis_dialect *dialect,
                          const uint8_t record_key[RECORD_KEY_SIZE],
                          char ret_key[REDIS_KEY_SIZE])
 {
-	size_t n = (size_t)snprintf(ret_key, REDIS_KEY_SIZE, "%s%s",
-	                            dialect->prefix, key_begin);
+	size_t n = strlen(dialect->prefix);
 
+	memcpy(ret_key, dialect->prefix, n);
+	memcpy(ret_key + n, key_begin, sizeof(key_begin));
+	n += strlen(key_begin);
 	hex_write(ret_key + n, record_key, RECORD_KEY_SIZE);
 	n += 2 * (size_t)RECORD_KEY_SIZE;
 	memcpy(ret_key + n, key_end, sizeof(key_end));
@@ -86,8 +87,8 @@ static void add_ttl(struct redis_command *command, const struct record_op *op)
 		ttl = expires_ms - op->now_ms;
 	if (ttl > TTL_MAX_MS)
 		ttl = TTL_MAX_MS;
-	snprintf(command->ttl, sizeof(command->ttl), "%" PRIu64, ttl);
-	redis_command_add_text(command, command->ttl);
+	redis_command_add(command, command->ttl,
+	                  decimal_write(command->ttl, ttl));
 }
 
 static void add_script(struct redis_command *command,

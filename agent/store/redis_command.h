@@ -11,6 +11,7 @@
 #ifndef AGENT_STORE_REDIS_COMMAND_H
 #define AGENT_STORE_REDIS_COMMAND_H
 
+#include "agent/core/decimal.h"
 #include "agent/core/record_op.h"
 #include "agent/store/redis_script.h"
 
@@ -43,7 +44,7 @@ struct redis_command {
 	const char *args[REDIS_COMMAND_ARGS_MAX];
 	size_t sizes[REDIS_COMMAND_ARGS_MAX];
 	char key[REDIS_KEY_SIZE];
-	char ttl[24];
+	char ttl[DECIMAL_MAX];
 	uint8_t bytes[RECORD_HEAD_MAX];
 };
 

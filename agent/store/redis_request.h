@@ -17,7 +17,7 @@ struct redis_request {
 	bool asking;
 	/* private to the node */
 	struct redis_request *next;
-	char *text; /* not sent yet; hiredis's to free */
+	char *text; /* not sent yet */
 	size_t text_size;
 };
 
