@@ -106,6 +106,20 @@ upstream_requests() {
 		$2 == "FRONTEND" { print $at }'
 }
 
+# What wrk gave up at the end of a cell may still be on its way to the application.
+await_quiet() {
+	local before after tries
+	before=$(upstream_requests)
+	for ((tries = 0; tries < 100; tries++)); do
+		sleep 0.1
+		after=$(upstream_requests)
+		((after == before)) && return
+		before=$after
+	done
+	say "the application is never quiet"
+	exit 1
+}
+
 # start_haproxy NAME [AGENT]: its port and pid are in ports[] and haproxies[].
 declare -A ports haproxies agents
 start_haproxy() {
@@ -178,6 +192,7 @@ measure() {
 	local h=${haproxies[$1]} a=${agents[$2]-} h0 h1 a0=0 a1=0 u0 u1
 	local requests duration p50 p99 errors
 	local trips=0
+	await_quiet
 	u0=$(upstream_requests)
 	[[ $2 == redis-* ]] && trips=$(round_trips "$2")
 	h0=$(cpu_ns "$h")
