@@ -32,7 +32,7 @@ size_t redis_command_key(const struct redis_dialect *dialect,
 {
 	size_t n = strlen(dialect->prefix);
 
-	memcpy(ret_key, dialect->prefix, n);
+	memcpy(ret_key, dialect->prefix, n + 1);
 	memcpy(ret_key + n, key_begin, sizeof(key_begin));
 	n += strlen(key_begin);
 	hex_write(ret_key + n, record_key, RECORD_KEY_SIZE);

@@ -12,7 +12,6 @@
 #include "agent/store/redis_greeting.h"
 #include "agent/store/redis_health.h"
 #include "agent/store/redis_orphans.h"
-#include "agent/store/redis_request.h"
 
 static struct redis_dialect dialect;
 
@@ -71,38 +70,6 @@ static void keys_go_there_and_back(void **state)
 	upper[20] = 'A';
 	assert_false(
 	    redis_command_record_key(&dialect, spoe_span_of(upper), again));
-}
-
-/* As hiredis says it, byte by byte. */
-static void commands_are_said_as_by_hiredis(void **state)
-{
-	static const size_t sizes[] = {0, 1, 9, 10, 99, 100, 4096, 1000000};
-	char *bytes = calloc(1, 1000000);
-
-	(void)state;
-	for (int n = 1; n <= REDIS_COMMAND_ARGS_MAX; n++) {
-		struct redis_command command = {.n = 0};
-		struct redis_request request = {.asking = n % 2 == 0};
-		const size_t skip = request.asking ? 16 : 0;
-		char *text = NULL;
-		int size;
-
-		memset(bytes, 'a' + n, 1000);
-		while (command.n < n)
-			redis_command_add(&command, bytes,
-			                  sizes[(n + command.n) % 8]);
-		size = redisFormatCommandArgv(&text, n, command.args,
-		                              command.sizes);
-		assert_true(size > 0);
-		assert_true(redis_request_say(&request, &command));
-		assert_int_equal(request.text_size, (size_t)size + skip);
-		assert_memory_equal(request.text, "*1\r\n$6\r\nASKING\r\n",
-		                    skip);
-		assert_memory_equal(request.text + skip, text, (size_t)size);
-		redisFreeCommand(text);
-		redis_request_drop(&request);
-	}
-	free(bytes);
 }
 
 static void the_longest_prefix_fits(void **state)
@@ -607,7 +574,6 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(keys_go_there_and_back),
-	    cmocka_unit_test(commands_are_said_as_by_hiredis),
 	    cmocka_unit_test(the_longest_prefix_fits),
 	    cmocka_unit_test(a_claim_is_one_set),
 	    cmocka_unit_test(an_old_server_runs_a_script),
