@@ -71,10 +71,11 @@ int lmdb_file_write(struct lmdb_file *file, MDB_txn **ret_txn);
 int lmdb_file_commit(struct lmdb_file *file, MDB_txn *txn);
 void lmdb_file_abort(struct lmdb_file *file, MDB_txn *txn);
 
-/* Sees to it that no disk and no limit on files can stand in the way of a
- * transaction of LMDB_FILE_RESERVE_OPS: what is answered before it is committed
- * must not wait for room that only a sweep would make. False where that is not
- * so. Call it inside of a transaction. */
+/* Sees to it that neither the map nor the disk nor a limit on files can stand
+ * in the way of a transaction of LMDB_FILE_RESERVE_OPS: what is answered before
+ * it is committed must not wait for room that only a sweep would make, which
+ * would wait for it. False where that is not so. Call it inside of a
+ * transaction. */
 bool lmdb_file_reserve(struct lmdb_file *file);
 
 /* Writes the entry that names the store and its format: to make a new file

@@ -109,14 +109,13 @@ bool lmdb_file_reserve(struct lmdb_file *file)
 		return false;
 	end = (info.me_last_pgno + 1) * file->page_size;
 	wanted = end + LMDB_FILE_RESERVE;
-	more = wanted + LMDB_FILE_RESERVE;
-	/* LMDB goes no further than that. */
 	if (wanted > info.me_mapsize)
-		wanted = info.me_mapsize;
-	if (more > info.me_mapsize)
-		more = info.me_mapsize;
+		return false;
 	if (file->reserved >= wanted)
 		return true;
+	more = wanted + LMDB_FILE_RESERVE;
+	if (more > info.me_mapsize)
+		more = info.me_mapsize;
 	if (!has_disk_room(file) || mdb_env_get_fd(file->env, &fd) != 0 ||
 	    posix_fallocate(fd, (off_t)end, (off_t)(more - end)) != 0)
 		return false;
