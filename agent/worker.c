@@ -242,11 +242,7 @@ static bool set_up(struct worker *w, struct config *config)
 	w->beat.data = w;
 	ev_timer_start(w->loop, &w->beat);
 	ev_set_userdata(w->loop, w);
-	/* A turn with Redis is a read and a write more, on either side of the
-	 * wait; without, there is so little to share that yielding costs more
-	 * than it saves. */
-	if (strcmp(config->store_driver, "redis") == 0)
-		ev_set_loop_release_cb(w->loop, on_wait, NULL);
+	ev_set_loop_release_cb(w->loop, on_wait, NULL);
 	return true;
 }
 
