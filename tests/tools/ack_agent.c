@@ -6,8 +6,9 @@
  * Each frame goes in a write of its own, or, with --gather, with others, as
  * ours go.
  * Every `idem-check` gets the verdict `proceed` and a ticket as long as ours,
- * every `idem-complete` the outcome `stored`. Ends on SIGTERM and SIGINT, when
- * what is in flight is answered. */
+ * every `idem-complete` the outcome `stored`, and both a time when they expire:
+ * HAProxy has as much to do with these answers as with ours. Ends on SIGTERM
+ * and SIGINT, when what is in flight is answered. */
 #include <ev.h>
 #include <getopt.h>
 #include <signal.h>
@@ -29,6 +30,9 @@ enum {
 };
 
 static const double DRAIN_S = 2.;
+
+/* A Unix time as any other. */
+static const int64_t EXPIRES_S = 1800000000;
 
 /* As many characters as a ticket of ours has. */
 static const char TICKET[] = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -53,6 +57,13 @@ static void set(struct spoe_ack *ack, const char *name, const char *value)
 	spoe_ack_set(ack, SPOE_SCOPE_TRANSACTION, name, &data);
 }
 
+static void set_expires(struct spoe_ack *ack)
+{
+	struct spoe_data data = spoe_data_int64(EXPIRES_S);
+
+	spoe_ack_set(ack, SPOE_SCOPE_TRANSACTION, "expires", &data);
+}
+
 static void on_notify(void *cookie, struct notify *n, struct spoe_span payload)
 {
 	struct spoe_message message = spoe_message(payload);
@@ -69,9 +80,11 @@ static void on_notify(void *cookie, struct notify *n, struct spoe_span payload)
 		if (spoe_span_equal(message.name, spoe_span_of("idem-check"))) {
 			set(&ack, "verdict", "proceed");
 			set(&ack, "ticket", TICKET);
+			set_expires(&ack);
 		} else if (spoe_span_equal(message.name,
 		                           spoe_span_of("idem-complete"))) {
 			set(&ack, "outcome", "stored");
+			set_expires(&ack);
 		}
 	}
 	/* An ACK must do something (HAPROXY.md 1.3). */
