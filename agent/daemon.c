@@ -487,6 +487,7 @@ int daemon_run(struct daemon *d)
 	          LOG_INT("threads", d->n_workers),
 	          LOG_TEXT("store", d->config->store_driver));
 	ev_run(d->loop, 0);
+	worker_rest(d->workers[0]);
 	admin_free(d->admin);
 	d->admin = NULL;
 	for (size_t i = 1; i < d->n_workers; i++)

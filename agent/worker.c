@@ -349,11 +349,17 @@ int worker_listen_notices(struct worker *w, struct config *config,
 	return 0;
 }
 
+void worker_rest(struct worker *w)
+{
+	store_rest(w->store);
+}
+
 static void *run(void *cookie)
 {
 	struct worker *w = cookie;
 
 	ev_run(w->loop, 0);
+	worker_rest(w);
 	return NULL;
 }
 

@@ -68,6 +68,10 @@ void worker_report(struct worker *w, struct report *report);
 /* Logs what it counted (LOG_STATS). */
 void worker_log_stats(struct worker *w);
 
+/* Its loop has ended: whoever waits for its store's client must not wait in
+ * vain. On the loop's thread; a thread of its own does that itself. */
+void worker_rest(struct worker *w);
+
 /* Stops its thread, if it has one. */
 void worker_stop(struct worker *w);
 

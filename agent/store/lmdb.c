@@ -333,6 +333,11 @@ static void lmdb_detach(struct store_client *base)
 	free(client);
 }
 
+static void lmdb_rest(struct store_client *base)
+{
+	lmdb_writer_end_hold((struct lmdb_client *)base);
+}
+
 static void lmdb_submit(struct store_client *base, struct store_call *call)
 {
 	struct lmdb_client *client = (struct lmdb_client *)base;
@@ -470,6 +475,7 @@ const struct store_driver lmdb_driver = {
     .close = lmdb_close,
     .attach = lmdb_attach,
     .detach = lmdb_detach,
+    .rest = lmdb_rest,
     .submit = lmdb_submit,
     .cancel = lmdb_cancel,
     .healthy = lmdb_healthy,

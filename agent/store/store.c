@@ -49,6 +49,12 @@ void store_detach(struct store_client *client)
 		client->store->driver->detach(client);
 }
 
+void store_rest(struct store_client *client)
+{
+	if (client->store->driver->rest)
+		client->store->driver->rest(client);
+}
+
 void store_submit(struct store_client *client, struct store_call *call)
 {
 	client->store->driver->submit(client, call);

@@ -131,6 +131,11 @@ struct store_client *store_attach(struct store *store, struct ev_loop *loop);
  * NULL is fine. */
 void store_detach(struct store_client *client);
 
+/* The loop will not be run for a while, or any more: what was answered is not
+ * held back for its next turns. On the loop's own thread, before that waits for
+ * other loops, or ends. */
+void store_rest(struct store_client *client);
+
 void store_submit(struct store_client *client, struct store_call *call);
 void store_cancel(struct store_client *client, struct store_call *call);
 
@@ -171,6 +176,7 @@ struct store_driver {
 	struct store_client *(*attach)(struct store *store,
 	                               struct ev_loop *loop);
 	void (*detach)(struct store_client *client);
+	void (*rest)(struct store_client *client); /* NULL: nothing is held */
 	void (*submit)(struct store_client *client, struct store_call *call);
 	void (*cancel)(struct store_client *client, struct store_call *call);
 	bool (*healthy)(struct store *store);

@@ -276,6 +276,7 @@ static void *contract_race(void *cookie)
 	while (contract_answers(r->calls, CONTRACT_KEYS) < CONTRACT_KEYS &&
 	       ev_time() < end)
 		rig_turn(r->rig.loop);
+	store_rest(r->rig.client);
 	return NULL;
 }
 

@@ -98,17 +98,6 @@ static uint32_t listen(int pipe, pid_t child, uint8_t *told, unsigned enough)
 	return next + AT_ONCE + 1;
 }
 
-static bool count_whole(void *cookie, const uint8_t *record_key,
-                        const struct record *record)
-{
-	uint64_t *n = cookie;
-
-	(void)record_key;
-	assert_int_not_equal(record->state, RECORD_NONE);
-	(*n)++;
-	return true;
-}
-
 static void check_key(struct rig *rig, uint32_t n, uint8_t told)
 {
 	struct rig_call c = rig_do(rig, rig_peek_op(n, RIG_NOW));
@@ -142,9 +131,9 @@ static void check(struct rig *rig, const uint8_t *told, uint32_t from,
 	rig_open(rig);
 	for (uint32_t i = from; i < to; i++)
 		check_key(rig, i, told[i]);
-	assert_int_equal(
-	    store_scan(rig->store, NULL, count_whole, &n, text, sizeof(text)),
-	    0);
+	assert_int_equal(store_scan(rig->store, NULL, rig_count_whole, &n, text,
+	                            sizeof(text)),
+	                 0);
 	store_stats(rig->store, &stats);
 	assert_int_equal(n, stats.records);
 	rig_close(rig);

@@ -223,17 +223,6 @@ static void failing_meta_pages_are_errors(void **state)
 
 enum { BATCH = 40 };
 
-static bool count_whole(void *cookie, const uint8_t *record_key,
-                        const struct record *record)
-{
-	uint64_t *n = cookie;
-
-	(void)record_key;
-	assert_int_not_equal(record->state, RECORD_NONE);
-	(*n)++;
-	return true;
-}
-
 static bool all_answered(const struct rig_call *calls)
 {
 	for (unsigned i = 0; i < BATCH; i++) {
@@ -308,8 +297,8 @@ static void any_write_may_be_the_first_to_fail(void **state)
 			for (unsigned i = 0; i < BATCH; i++)
 				rig_call_fini(&calls[i]);
 		}
-		assert_int_equal(store_scan(rig.store, NULL, count_whole, &n,
-		                            text, sizeof(text)),
+		assert_int_equal(store_scan(rig.store, NULL, rig_count_whole,
+		                            &n, text, sizeof(text)),
 		                 0);
 		assert_int_equal(rig_claim(&rig, 1, 1), RECORD_GRANTED);
 		store_stats(rig.store, &stats);

@@ -111,17 +111,6 @@ static void kill_holder(struct rig *rig, struct spoe_span response)
 	assert_int_equal(WTERMSIG(status), SIGKILL);
 }
 
-static bool count_whole(void *cookie, const uint8_t *record_key,
-                        const struct record *record)
-{
-	uint64_t *n = cookie;
-
-	(void)record_key;
-	assert_int_not_equal(record->state, RECORD_NONE);
-	(*n)++;
-	return true;
-}
-
 static void check_work(struct rig *rig, struct spoe_span response)
 {
 	struct rig_call c = rig_do(rig, rig_peek_op(0, RIG_NOW));
@@ -140,9 +129,9 @@ static void check_work(struct rig *rig, struct spoe_span response)
 	rig_call_fini(&c);
 	for (uint64_t i = 3; i < KEYS; i++)
 		assert_int_equal(rig_claim(rig, i, 9), RECORD_FOUND);
-	assert_int_equal(
-	    store_scan(rig->store, NULL, count_whole, &n, text, sizeof(text)),
-	    0);
+	assert_int_equal(store_scan(rig->store, NULL, rig_count_whole, &n, text,
+	                            sizeof(text)),
+	                 0);
 	store_stats(rig->store, &stats);
 	assert_int_equal(n, KEYS - 1);
 	assert_int_equal(stats.records, KEYS - 1);
@@ -328,6 +317,41 @@ static void what_one_loop_answers_another_finds(void **state)
 	rig_fini(&rig);
 }
 
+static void *claim_and_end(void *cookie)
+{
+	struct other *o = cookie;
+
+	o->rig.loop = ev_loop_new(EVFLAG_AUTO);
+	o->rig.client = store_attach(o->rig.store, o->rig.loop);
+	for (uint64_t n = 0; n < KEYS; n++) {
+		if (rig_claim(&o->rig, n, 1) != RECORD_GRANTED)
+			abort();
+	}
+	store_rest(o->rig.client);
+	return NULL;
+}
+
+/* As when an agent stops: its loops end one by one, and then are detached. */
+static void a_loop_that_rests_holds_nothing(void **state)
+{
+	struct other other = {.claimed = 0};
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig);
+	rig_open(&rig);
+	other.rig = rig;
+	assert_int_equal(
+	    pthread_create(&other.thread, NULL, claim_and_end, &other), 0);
+	pthread_join(other.thread, NULL);
+	for (uint64_t n = 0; n < KEYS; n++)
+		assert_int_equal(rig_claim(&rig, n, 2), RECORD_FOUND);
+	assert_int_equal(rig_claim(&rig, KEYS, 2), RECORD_GRANTED);
+	store_detach(other.rig.client);
+	ev_loop_destroy(other.rig.loop);
+	rig_fini(&rig);
+}
+
 /* Nobody has anything to do, and still it ends. */
 static void a_hold_ends_by_itself(void **state)
 {
@@ -421,6 +445,7 @@ int main(void)
 	    cmocka_unit_test(what_is_done_is_not_done_again),
 	    cmocka_unit_test(a_damaged_journal_is_an_error),
 	    cmocka_unit_test(what_one_loop_answers_another_finds),
+	    cmocka_unit_test(a_loop_that_rests_holds_nothing),
 	    cmocka_unit_test(a_hold_ends_by_itself),
 	    cmocka_unit_test(several_turns_share_a_commit),
 	    cmocka_unit_test(nothing_is_held_where_room_is_short),
