@@ -9,15 +9,6 @@ enum {
 	RESERVE_MAX = 32 << 20,
 };
 
-/* By a clock that may be set back. */
-static bool elapsed(const struct lmdb_store *store, uint64_t since_ms,
-                    uint64_t ms)
-{
-	const uint64_t now = store->now_ms();
-
-	return now < since_ms || now - since_ms >= ms;
-}
-
 void lmdb_commit_init(struct lmdb_store *store)
 {
 	store->swept_at_ms = store->now_ms();
@@ -335,7 +326,7 @@ static bool any_failed(const struct lmdb_store *store)
 static bool sweep_due(const struct lmdb_store *store)
 {
 	return store->sweep_more ||
-	       elapsed(store, store->swept_at_ms, LMDB_SWEEP_NEXT_MS);
+	       lmdb_elapsed(store, store->swept_at_ms, LMDB_SWEEP_NEXT_MS);
 }
 
 void lmdb_commit_batch(struct lmdb_store *store, enum lmdb_commit_mode mode)
@@ -395,7 +386,7 @@ static int probe(struct lmdb_store *store)
 
 static void free_dead_readers(struct lmdb_store *store)
 {
-	if (!elapsed(store, store->checked_at_ms, CHECK_MS))
+	if (!lmdb_elapsed(store, store->checked_at_ms, CHECK_MS))
 		return;
 	store->checked_at_ms = store->now_ms();
 	pthread_rwlock_rdlock(&store->file.remap);

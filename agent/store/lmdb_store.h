@@ -114,6 +114,15 @@ struct lmdb_store {
 	uint64_t checked_at_ms; /* for readers that died */
 };
 
+/* Whether `ms` have passed since then, by a clock that may be set back. */
+static inline bool lmdb_elapsed(const struct lmdb_store *store,
+                                uint64_t since_ms, uint64_t ms)
+{
+	const uint64_t now = store->now_ms();
+
+	return now < since_ms || now - since_ms >= ms;
+}
+
 /* lmdb_census.c: see store_census(). */
 enum store_census_result lmdb_census(struct store *base,
                                      struct store_census *census, size_t limit);

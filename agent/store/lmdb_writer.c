@@ -160,11 +160,8 @@ static void set_holder(struct lmdb_store *store, struct lmdb_client *client)
 static bool may_hold(const struct lmdb_store *store,
                      const struct lmdb_client *client)
 {
-	const uint64_t now = store->now_ms();
-
-	return client && store->latest == client &&
-	       (now < store->alone_since_ms ||
-	        now - store->alone_since_ms >= LMDB_ALONE_MS) &&
+	return store->latest == client &&
+	       lmdb_elapsed(store, store->alone_since_ms, LMDB_ALONE_MS) &&
 	       !atomic_load_explicit(&store->write_failed,
 	                             memory_order_relaxed);
 }
@@ -174,13 +171,14 @@ static bool may_hold(const struct lmdb_store *store,
  * meanwhile. */
 static void write_batch(struct lmdb_store *store, struct lmdb_client *self)
 {
-	const enum lmdb_commit_mode mode = !self ? LMDB_COMMIT_SWEEP
-	                                   : may_hold(store, self)
-	                                       ? LMDB_COMMIT_HOLD
-	                                       : LMDB_COMMIT_ONLY;
+	enum lmdb_commit_mode mode = LMDB_COMMIT_ONLY;
 	struct lmdb_client *others[LMDB_BATCH_MAX];
 	size_t n_others;
 
+	if (!self)
+		mode = LMDB_COMMIT_SWEEP;
+	else if (may_hold(store, self))
+		mode = LMDB_COMMIT_HOLD;
 	store->writing = true;
 	pthread_mutex_unlock(&store->lock);
 	if (store->n_batch > 0)
