@@ -475,6 +475,9 @@ int lmdb_file_open(struct lmdb_file *file, const struct store_options *options,
 {
 	const struct complaint c = {options->path, reterr_text, reterr_size};
 	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	const bool create_journal =
+	    !options->must_exist &&
+	    options->durability == STORE_DURABILITY_NONE;
 
 	*file = (struct lmdb_file){
 	    .flags = MDB_NOTLS | MDB_NORDAHEAD,
@@ -492,9 +495,7 @@ int lmdb_file_open(struct lmdb_file *file, const struct store_options *options,
 		free(file->path);
 		return complain_rc(&c, ENOMEM);
 	}
-	if (open_files(file, &c,
-	               !options->must_exist && (file->flags & MDB_NOSYNC)) !=
-	    0) {
+	if (open_files(file, &c, create_journal) != 0) {
 		pthread_rwlock_destroy(&file->remap);
 		free(file->path);
 		return -1;
