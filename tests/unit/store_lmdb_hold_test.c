@@ -274,8 +274,6 @@ static void *claim_on(void *cookie)
 {
 	struct other *o = cookie;
 
-	o->rig.loop = ev_loop_new(EVFLAG_AUTO);
-	o->rig.client = store_attach(o->rig.store, o->rig.loop);
 	while (!o->stop && o->claimed < 5000) {
 		if (rig_claim(&o->rig, o->claimed, 1) != RECORD_GRANTED)
 			abort();
@@ -283,9 +281,27 @@ static void *claim_on(void *cookie)
 	}
 	while (!o->stop)
 		rig_turn(o->rig.loop);
-	store_detach(o->rig.client);
-	ev_loop_destroy(o->rig.loop);
+	store_rest(o->rig.client);
 	return NULL;
+}
+
+/* Opens the store, and has another loop run on a thread of its own. */
+static void open_with_other(struct rig *rig, struct other *other,
+                            void *(*run)(void *cookie))
+{
+	rig_init(rig);
+	rig_open(rig);
+	other->rig = *rig;
+	other->rig.loop = ev_loop_new(EVFLAG_AUTO);
+	other->rig.client = store_attach(rig->store, other->rig.loop);
+	assert_non_null(other->rig.client);
+	assert_int_equal(pthread_create(&other->thread, NULL, run, other), 0);
+}
+
+static void end_other(struct other *other)
+{
+	store_detach(other->rig.client);
+	ev_loop_destroy(other->rig.loop);
 }
 
 static void what_one_loop_answers_another_finds(void **state)
@@ -294,11 +310,7 @@ static void what_one_loop_answers_another_finds(void **state)
 	struct rig rig;
 
 	(void)state;
-	rig_init(&rig);
-	rig_open(&rig);
-	other.rig = rig;
-	assert_int_equal(pthread_create(&other.thread, NULL, claim_on, &other),
-	                 0);
+	open_with_other(&rig, &other, claim_on);
 	for (unsigned i = 0; i < 20; i++) {
 		const uint64_t before = other.claimed;
 
@@ -314,6 +326,7 @@ static void what_one_loop_answers_another_finds(void **state)
 	}
 	other.stop = true;
 	pthread_join(other.thread, NULL);
+	end_other(&other);
 	rig_fini(&rig);
 }
 
@@ -321,8 +334,6 @@ static void *claim_and_end(void *cookie)
 {
 	struct other *o = cookie;
 
-	o->rig.loop = ev_loop_new(EVFLAG_AUTO);
-	o->rig.client = store_attach(o->rig.store, o->rig.loop);
 	for (uint64_t n = 0; n < KEYS; n++) {
 		if (rig_claim(&o->rig, n, 1) != RECORD_GRANTED)
 			abort();
@@ -338,17 +349,12 @@ static void a_loop_that_rests_holds_nothing(void **state)
 	struct rig rig;
 
 	(void)state;
-	rig_init(&rig);
-	rig_open(&rig);
-	other.rig = rig;
-	assert_int_equal(
-	    pthread_create(&other.thread, NULL, claim_and_end, &other), 0);
+	open_with_other(&rig, &other, claim_and_end);
 	pthread_join(other.thread, NULL);
 	for (uint64_t n = 0; n < KEYS; n++)
 		assert_int_equal(rig_claim(&rig, n, 2), RECORD_FOUND);
 	assert_int_equal(rig_claim(&rig, KEYS, 2), RECORD_GRANTED);
-	store_detach(other.rig.client);
-	ev_loop_destroy(other.rig.loop);
+	end_other(&other);
 	rig_fini(&rig);
 }
 
